@@ -1,0 +1,2 @@
+//! carafe-cli
+fn main() {}
