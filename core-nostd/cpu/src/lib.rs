@@ -1,1 +1,78 @@
-//! carafe-cpu
+//! The inner loops of Carafe's kernels.
+//!
+//! 8-bit data comes as `&[u8]`, the type of the arena and of the blob, and is read as `i8` in the inner
+//! expression: compilers turn that into the same instructions as `&[i8]` would give.
+//!
+//! Every loop wraps on overflow. A blob whose weights and bounds come from the converter never overflows
+//! (`docs/arithmetic.md` gives the bound); a forged one gets defined nonsense instead of a panic.
+//!
+//! The loops here are portable. This is the one crate of the device side where `unsafe` and assembly may come to
+//! live; so far there is none.
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// Σ x·w over the shorter of two slices of int8.
+#[inline]
+pub fn dot(x: &[u8], w: &[u8]) -> i32 {
+    x.iter().zip(w).fold(0i32, |acc, (&x, &w)| acc.wrapping_add(i32::from(x as i8) * i32::from(w as i8)))
+}
+
+/// Σ w over a slice of int8.
+#[inline]
+pub fn sum(w: &[u8]) -> i32 {
+    w.iter().fold(0i32, |acc, &w| acc.wrapping_add(i32::from(w as i8)))
+}
+
+/// acc\[i\] += x\[i\]·w\[i\], over the shortest of the three.
+#[inline]
+pub fn multiply_add(acc: &mut [i32], x: &[u8], w: &[u8]) {
+    for ((a, &x), &w) in acc.iter_mut().zip(x).zip(w) {
+        *a = a.wrapping_add(i32::from(x as i8) * i32::from(w as i8));
+    }
+}
+
+/// acc\[i\] += x·w\[i\] with one x for all.
+#[inline]
+pub fn multiply_add_scalar(acc: &mut [i32], x: i8, w: &[u8]) {
+    for (a, &w) in acc.iter_mut().zip(w) {
+        *a = a.wrapping_add(i32::from(x) * i32::from(w as i8));
+    }
+}
+
+/// acc\[i\] += x\[i\].
+#[inline]
+pub fn add(acc: &mut [i32], x: &[u8]) {
+    for (a, &x) in acc.iter_mut().zip(x) {
+        *a = a.wrapping_add(i32::from(x as i8));
+    }
+}
+
+/// best\[i\] = max(best\[i\], x\[i\]) as int8.
+#[inline]
+pub fn max(best: &mut [u8], x: &[u8]) {
+    for (b, &x) in best.iter_mut().zip(x) {
+        *b = (*b as i8).max(x as i8) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn dot_is_the_sum_of_products(v in proptest::collection::vec((any::<i8>(), any::<i8>()), 0..300)) {
+            let x: std::vec::Vec<u8> = v.iter().map(|p| p.0 as u8).collect();
+            let w: std::vec::Vec<u8> = v.iter().map(|p| p.1 as u8).collect();
+            let want: i64 = v.iter().map(|p| i64::from(p.0) * i64::from(p.1)).sum();
+            prop_assert_eq!(i64::from(dot(&x, &w)), want);
+            let mut acc = std::vec![7; v.len()];
+            multiply_add(&mut acc, &x, &w);
+            for (a, p) in acc.iter().zip(&v) {
+                prop_assert_eq!(*a, 7 + i32::from(p.0) * i32::from(p.1));
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+use crate::blob::{NONE, NodeHeader, TensorRecord};
+use crate::record::Record;
+use crate::{Fault, Rows, RowsMut, RunError};
+
+/// Index of a node in its blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NodeId(pub u16);
+
+/// Number of an op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct OpCode(pub u16);
+
+/// Element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DType {
+    /// Signed 8 bits: the type of every activation so far.
+    I8,
+    /// Any other code: reserved (u8, i4, i16, i32, f32, bool).
+    Reserved(u8),
+}
+
+impl DType {
+    /// Its byte in a record.
+    pub fn code(self) -> u8 {
+        match self {
+            DType::I8 => 0,
+            DType::Reserved(x) => x,
+        }
+    }
+
+    /// The inverse of [`DType::code`].
+    pub fn from_code(code: u8) -> Self {
+        match code {
+            0 => DType::I8,
+            x => DType::Reserved(x),
+        }
+    }
+}
+
+/// A tensor as kernels and planner see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Rows.
+    pub h: u16,
+    /// Columns.
+    pub w: u16,
+    /// Channels.
+    pub c: u16,
+    /// Element type.
+    pub dtype: DType,
+    /// Element that stands for zero.
+    pub zero_point: i8,
+    /// Buffer it lies in; [`NONE`] before it is placed.
+    pub buffer: u16,
+    /// Bytes from pixel to pixel.
+    pub pixel_stride: u16,
+    /// Byte of its first element in its buffer (in a ring: in its row).
+    pub offset: u32,
+}
+
+impl TensorInfo {
+    /// Of a record.
+    pub fn of(r: TensorRecord) -> Self {
+        Self {
+            h: r.h,
+            w: r.w,
+            c: r.c,
+            dtype: DType::from_code(r.dtype),
+            zero_point: r.zero_point,
+            buffer: r.buffer,
+            pixel_stride: r.pixel_stride,
+            offset: r.offset,
+        }
+    }
+
+    /// A tensor that is not placed yet, contiguous.
+    pub fn unplaced(h: u16, w: u16, c: u16, zero_point: i8) -> Self {
+        Self { h, w, c, dtype: DType::I8, zero_point, buffer: NONE, pixel_stride: c, offset: 0 }
+    }
+
+    /// Bytes of its elements, without gaps.
+    pub fn bytes(&self) -> usize {
+        usize::from(self.h) * usize::from(self.w) * usize::from(self.c)
+    }
+
+    /// Bytes from the first element of a row to behind its last.
+    pub fn row_span(&self) -> usize {
+        usize::from(self.w).saturating_sub(1) * usize::from(self.pixel_stride) + usize::from(self.c)
+    }
+
+    /// Bytes of a row with the gaps behind its pixels.
+    pub fn row_stride(&self) -> usize {
+        usize::from(self.w) * usize::from(self.pixel_stride)
+    }
+
+    /// True if row, column and channel extents are equal.
+    pub fn same_shape(&self, other: &Self) -> bool {
+        (self.h, self.w, self.c) == (other.h, other.w, other.c)
+    }
+}
+
+/// A node with its operands looked up: all that a kernel's `check` reads. The planner builds it before anything is
+/// placed, the device from the blob at every step.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'m> {
+    /// Its index.
+    pub id: NodeId,
+    /// The front of its record.
+    pub header: NodeHeader,
+    /// The fields of its op.
+    pub record: &'m [u8],
+    /// The section of constants.
+    pub consts: &'m [u8],
+    /// First operand.
+    pub in0: TensorInfo,
+    /// Second operand.
+    pub in1: Option<TensorInfo>,
+    /// Result.
+    pub out: TensorInfo,
+}
+
+impl<'m> Node<'m> {
+    /// The op's own record.
+    #[inline]
+    pub fn fields<R: Record>(&self) -> Result<R, Fault> {
+        R::read(self.record).ok_or(Fault::Record)
+    }
+
+    /// `length` bytes of constants at `offset`.
+    #[inline]
+    pub fn consts(&self, offset: u32, length: usize) -> Result<&'m [u8], Fault> {
+        let from = offset as usize;
+        let to = from.checked_add(length).ok_or(Fault::Constants)?;
+        self.consts.get(from..to).ok_or(Fault::Constants)
+    }
+
+    /// Refuses a second operand.
+    pub fn unary(&self) -> Result<(), Fault> {
+        if self.in1.is_some() { Err(Fault::Operand) } else { Ok(()) }
+    }
+
+    /// Refuses all but int8.
+    pub fn all_i8(&self) -> Result<(), Fault> {
+        let ok =
+            self.in0.dtype == DType::I8 && self.out.dtype == DType::I8 && self.in1.is_none_or(|t| t.dtype == DType::I8);
+        if ok { Ok(()) } else { Err(Fault::DType) }
+    }
+}
+
+/// The rows of an operand that a range of output rows needs: rows
+/// `y0·num/den − pad .. (y1−1)·num/den − pad + extent`, cut to the operand.
+///
+/// Convolution: `num` = stride, `extent` = dilated kernel. Enlarging by n: `den` = n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Input rows per `den` output rows.
+    pub num: u16,
+    /// See `num`; at least 1.
+    pub den: u16,
+    /// Rows of padding above.
+    pub pad: u16,
+    /// Rows that one output row reads.
+    pub extent: u16,
+}
+
+impl Window {
+    /// Row y needs row y.
+    pub const SAME: Self = Self { num: 1, den: 1, pad: 0, extent: 1 };
+    /// Any row needs all rows.
+    pub const ALL: Self = Self { num: 0, den: 1, pad: 0, extent: u16::MAX };
+
+    /// The rows of an operand of `h` rows that output rows `y0..y1` need. Empty if the window lies in the padding.
+    pub fn rows(&self, y0: u16, y1: u16, h: u16) -> (u16, u16) {
+        let at = |y: u16| {
+            let scaled = (u32::from(y) * u32::from(self.num)).checked_div(u32::from(self.den)).unwrap_or(0);
+            i64::from(scaled) - i64::from(self.pad)
+        };
+        let cut = |y: i64| y.clamp(0, i64::from(h)) as u16;
+        let last = y1.saturating_sub(1);
+        let (lo, hi) = (cut(at(y0)), cut(at(last) + i64::from(self.extent)));
+        (lo.min(hi), hi)
+    }
+}
+
+/// What a node needs: found out once, by one function, for the planner, the verifier and the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Rows of each operand per range of output rows.
+    pub windows: [Window; 2],
+    /// A reduction: takes the rows of its operand as they come, and makes its result at the end.
+    pub consumes: bool,
+    /// Does nothing at run time: its result *is* its operands, lying in one buffer.
+    pub view: bool,
+    /// Bit i: the result may overwrite operand i.
+    pub in_place: u8,
+    /// Scratch bytes of one step.
+    pub scratch: u32,
+    /// Bytes of accumulator that live from the first row consumed to the result.
+    pub aux: u32,
+    /// Multiplications of the whole node, for reports (0 if it multiplies nothing).
+    pub macs: u32,
+}
+
+impl Need {
+    /// An op that makes row y of its result of row y of its operands.
+    pub const ELEMENTWISE: Self =
+        Self { windows: [Window::SAME; 2], consumes: false, view: false, in_place: 0b11, scratch: 0, aux: 0, macs: 0 };
+}
+
+/// What one step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Band {
+    /// Makes output rows `.0 .. .1`.
+    Produce(u16, u16),
+    /// Takes input rows `.0 .. .1` into the accumulator.
+    Consume(u16, u16),
+}
+
+/// What a kernel works on in one step.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The node.
+    pub node: Node<'a>,
+    /// Operands: the rows that the band needs. Empty where the op works in place.
+    pub inputs: [Rows<'a>; 2],
+    /// The band of the result (empty while consuming). In place, it holds the operand on entry.
+    pub out: RowsMut<'a>,
+    /// The operand that `out` holds, if the step is in place.
+    pub in_place: Option<u8>,
+    /// Scratch of this step.
+    pub scratch: &'a mut [u8],
+    /// Accumulator.
+    pub aux: &'a mut [u8],
+}
+
+/// An op. Implemented by zero-sized types, one file each.
+pub trait Kernel {
+    /// Number of the op.
+    const CODE: OpCode;
+    /// Version of its record.
+    const VERSION: u8 = 1;
+    /// The arithmetic that it computes with, or `None` if its bits do not depend on one.
+    const ARITHMETIC: Option<u8>;
+
+    /// Checks record, shapes and constants. The planner calls it before anything is placed.
+    fn check(node: &Node<'_>) -> Result<Need, Fault>;
+
+    /// Checks what depends on placement. Views prove here that operands and result lie in one buffer.
+    fn placed(_node: &Node<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// One step. Only called for nodes that passed `check` and `placed`.
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+
+    #[test]
+    fn windows() {
+        let conv3 = Window { num: 1, den: 1, pad: 1, extent: 3 };
+        assert_eq!(conv3.rows(0, 1, 8), (0, 2));
+        assert_eq!(conv3.rows(3, 5, 8), (2, 6));
+        assert_eq!(conv3.rows(7, 8, 8), (6, 8));
+        let stride2 = Window { num: 2, den: 1, pad: 0, extent: 3 };
+        assert_eq!(stride2.rows(3, 4, 8), (6, 8));
+        let up = Window { num: 1, den: 2, pad: 0, extent: 1 };
+        assert_eq!(up.rows(0, 4, 8), (0, 2));
+        assert_eq!(up.rows(5, 6, 8), (2, 3));
+        assert_eq!(Window::ALL.rows(0, 1, 8), (0, 8));
+        let far = Window { num: 200, den: 1, pad: 0, extent: 1 };
+        assert_eq!(far.rows(1, 2, 8), (8, 8));
+    }
+}

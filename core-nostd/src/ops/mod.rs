@@ -1,0 +1,90 @@
+//! The ops: one file each, with record, check, kernel and tests side by side.
+//!
+//! To add an op: write its file here (record, [`crate::Kernel`]), name it in the list below, give it a float meaning
+//! in `carafe-graph` and a lowering in `carafe-converter`. `docs/ARCHITECTURE.md` has the steps.
+
+mod add;
+mod concat;
+mod conv2d;
+mod dense;
+mod depthwise;
+mod lut;
+mod mean;
+mod pool;
+mod reshape;
+mod softmax;
+
+pub use add::{Add, AddRecord};
+pub use concat::Concat;
+pub use conv2d::{Conv2d, ConvRecord};
+pub use dense::{Dense, DenseRecord};
+pub use depthwise::DepthwiseConv2d;
+pub use lut::{Lut, LutRecord};
+pub use mean::{Mean, MeanRecord};
+pub use pool::{AvgPool2d, MaxPool2d, PoolRecord};
+pub use reshape::Reshape;
+pub use softmax::{Softmax, SoftmaxRecord};
+
+use crate::arithmetic::{Native, Tflite};
+use crate::{OpCode, Registry};
+
+/// Every op of this build, in both arithmetics: for firmware that takes models over the wire, and for the host.
+pub static ALL: Registry<'static> = crate::registry![
+    Conv2d<Native>,
+    DepthwiseConv2d<Native>,
+    Dense<Native>,
+    Add<Native>,
+    AvgPool2d<Native>,
+    Mean<Native>,
+    Softmax<Native>,
+    MaxPool2d,
+    Lut,
+    Concat,
+    Reshape,
+    Conv2d<Tflite>,
+    DepthwiseConv2d<Tflite>,
+    Dense<Tflite>,
+    Add<Tflite>,
+    AvgPool2d<Tflite>,
+    Mean<Tflite>,
+    Softmax<Tflite>,
+];
+
+macro_rules! codes {
+    ($($name:ident = $code:literal),* $(,)?) => {
+        impl OpCode {
+            $(#[doc = concat!("[`crate::ops::", stringify!($name), "`].")] #[expect(non_upper_case_globals, reason = "named as the type")]
+              pub const $name: OpCode = OpCode($code);)*
+
+            /// The name of the op's type, as `registry!` takes it; `?` if this build does not know the number.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($code => stringify!($name),)*
+                    _ => "?",
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Conv2d = 1,
+    DepthwiseConv2d = 2,
+    Dense = 3,
+    Add = 4,
+    AvgPool2d = 5,
+    MaxPool2d = 6,
+    Mean = 7,
+    Softmax = 8,
+    Lut = 9,
+    Concat = 10,
+    Reshape = 11,
+}
+
+/// Copies as much as fits. `copy_from_slice` would bring in a panic for slices of unequal length.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}

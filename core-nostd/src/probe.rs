@@ -1,0 +1,35 @@
+use crate::{NodeId, OpCode, Rows};
+
+/// Sees what a run does: layer-diff, per-layer accuracy and profiles are built on it. With line buffers no whole
+/// tensor exists afterwards, so rows are shown as they are made.
+pub trait Probe {
+    /// A step of `node` begins.
+    fn begin(&mut self, node: NodeId, op: OpCode) {
+        let _ = (node, op);
+    }
+
+    /// Rows `y.start..y.end` of the result of `node` have been made.
+    fn rows(&mut self, node: NodeId, y: core::ops::Range<u16>, rows: &Rows<'_>) {
+        let _ = (node, y, rows);
+    }
+
+    /// The step ends.
+    fn end(&mut self, node: NodeId) {
+        let _ = node;
+    }
+}
+
+/// Sees nothing, costs nothing.
+impl Probe for () {}
+
+impl<P: Probe + ?Sized> Probe for &mut P {
+    fn begin(&mut self, node: NodeId, op: OpCode) {
+        (**self).begin(node, op);
+    }
+    fn rows(&mut self, node: NodeId, y: core::ops::Range<u16>, rows: &Rows<'_>) {
+        (**self).rows(node, y, rows);
+    }
+    fn end(&mut self, node: NodeId) {
+        (**self).end(node);
+    }
+}

@@ -1,0 +1,330 @@
+//! The order of steps: a rule, not data. Host and device share this one function, so they cannot disagree.
+//!
+//! Within a segment the order is demand-driven. Of the nodes whose result leaves the segment (sinks), the one that
+//! is furthest behind asks for its next band. A node that lacks rows of an operand passes the demand on to the
+//! operand's producer; a node that lacks nothing makes its band. Since every node asks only for what it needs, a
+//! ring holds a kernel's height of rows and little more; branches that arrive at different times wait in their rings.
+//!
+//! The demand path is kept (each node remembers who asked it), so a step costs the same however deep the segment is.
+
+use crate::blob::NONE;
+use crate::{Band, NodeId, Window};
+
+/// What the rule reads of a plan. The device answers from the blob, the planner from its draft.
+pub trait Plan {
+    /// Number of nodes. Tensor `n < nodes()` is the result of node `n`; tensor `nodes() + i` is input `i`.
+    fn nodes(&self) -> u16;
+    /// First node and number of nodes of a segment; `None` behind the last.
+    fn segment(&self, index: u16) -> Option<(u16, u16)>;
+    /// True if the node's result leaves its segment. Asked before [`Plan::demand`], and more often.
+    fn is_sink(&self, node: u16) -> bool;
+    /// True if the node is a reduction. As [`Plan::is_sink`].
+    fn is_reduction(&self, node: u16) -> bool;
+    /// What a node asks for; `None` if the plan is malformed.
+    fn demand(&self, node: u16) -> Option<Demand>;
+}
+
+/// The counter of a reduction that has made its result.
+pub const MADE: u16 = u16::MAX;
+
+/// What a node asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// Its operands: tensor, rows of that tensor, window.
+    pub inputs: [Option<(u16, u16, Window)>; 2],
+    /// Rows of its result.
+    pub h: u16,
+    /// Rows per step.
+    pub band: u8,
+    /// It is a reduction.
+    pub consumes: bool,
+}
+
+/// Where the counters of an inference live. Indices out of range read as 0 and ignore writes.
+pub trait Counters {
+    /// Rows done of tensor `t`. A reduction's counter runs over the rows it has consumed, and is [`MADE`] when its
+    /// result is there.
+    fn progress(&self, t: u16) -> u16;
+    /// See [`Counters::progress`].
+    fn set_progress(&mut self, t: u16, rows: u16);
+    /// Who asked node `n` last.
+    fn parent(&self, n: u16) -> u16;
+    /// See [`Counters::parent`].
+    fn set_parent(&mut self, n: u16, parent: u16);
+}
+
+/// Where the rule stands.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    segment: u16,
+    cursor: u16,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { segment: 0, cursor: NONE }
+    }
+}
+
+impl State {
+    /// The segment at work.
+    pub fn segment(&self) -> u16 {
+        self.segment
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// One step of a node. Tell [`done`] when it is made.
+    Step(NodeId, Band),
+    /// Graph input `.0` lacks rows: it has to reach row `.1`.
+    Input(u16, u16),
+    /// The inference is complete.
+    Done,
+}
+
+/// The plan is malformed at a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub NodeId);
+
+/// The next step. Calling it again without [`done`] gives the same answer.
+pub fn next<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C) -> Result<Next, Malformed> {
+    let nodes = plan.nodes();
+    loop {
+        if state.cursor == NONE {
+            let Some((first, count)) = plan.segment(state.segment) else { return Ok(Next::Done) };
+            match sink(plan, counters, first, count)? {
+                Some(n) => {
+                    counters.set_parent(n, NONE);
+                    state.cursor = n;
+                }
+                None => state.segment = state.segment.saturating_add(1),
+            }
+            continue;
+        }
+        let n = state.cursor;
+        let bad = Malformed(NodeId(n));
+        let d = plan.demand(n).ok_or(bad)?;
+        let p = counters.progress(n);
+        let first_input = d.inputs[0].ok_or(bad)?;
+        if d.consumes && p < first_input.1 {
+            let (t, h, _) = first_input;
+            let there = rows_of(plan, counters, t, nodes).min(h);
+            if there > p {
+                return Ok(Next::Step(NodeId(n), Band::Consume(p, there)));
+            }
+            if let Some(i) = descend(plan, state, counters, n, t, nodes)? {
+                return Ok(Next::Input(i, p.saturating_add(1)));
+            }
+            continue;
+        }
+        let y0 = if d.consumes { 0 } else { p };
+        if y0 >= d.h || (d.consumes && p == MADE) {
+            return Err(bad);
+        }
+        let y1 = y0.saturating_add(u16::from(d.band.max(1))).min(d.h);
+        let mut lacking = None;
+        if !d.consumes {
+            for (t, h, window) in d.inputs.iter().flatten() {
+                let (_, hi) = window.rows(y0, y1, *h);
+                if rows_of(plan, counters, *t, nodes) < hi {
+                    lacking = Some((*t, hi));
+                    break;
+                }
+            }
+        }
+        match lacking {
+            None => return Ok(Next::Step(NodeId(n), Band::Produce(y0, y1))),
+            Some((t, hi)) => {
+                if let Some(i) = descend(plan, state, counters, n, t, nodes)? {
+                    return Ok(Next::Input(i, hi));
+                }
+            }
+        }
+    }
+}
+
+/// A step that [`next`] gave has been made.
+pub fn done<C: Counters>(state: &mut State, counters: &mut C, node: NodeId, band: Band, consumes: bool) {
+    let n = node.0;
+    match band {
+        // A reduction goes on asking until its result is made.
+        Band::Consume(_, y1) => counters.set_progress(n, y1),
+        Band::Produce(_, y1) => {
+            counters.set_progress(n, if consumes { MADE } else { y1 });
+            state.cursor = counters.parent(n);
+        }
+    }
+}
+
+/// Rows of a tensor that can be read now.
+fn rows_of<P: Plan, C: Counters>(plan: &P, counters: &C, t: u16, nodes: u16) -> u16 {
+    let p = counters.progress(t);
+    if t < nodes && plan.is_reduction(t) { u16::from(p == MADE) } else { p }
+}
+
+/// Passes a demand for tensor `t` on from node `n`. Gives the index of the graph input if `t` is one.
+fn descend<P: Plan, C: Counters>(
+    plan: &P,
+    state: &mut State,
+    counters: &mut C,
+    n: u16,
+    t: u16,
+    nodes: u16,
+) -> Result<Option<u16>, Malformed> {
+    if t >= nodes {
+        return Ok(Some(t - nodes));
+    }
+    // Operands come from below, and only from this segment: what earlier segments left is complete.
+    let (first, _) = plan.segment(state.segment).ok_or(Malformed(NodeId(n)))?;
+    if t >= n || t < first {
+        return Err(Malformed(NodeId(n)));
+    }
+    counters.set_parent(t, n);
+    state.cursor = t;
+    Ok(None)
+}
+
+/// The sink of a segment that is furthest behind, measured by the fraction of its rows; the first of equals.
+fn sink<P: Plan, C: Counters>(plan: &P, counters: &C, first: u16, count: u16) -> Result<Option<u16>, Malformed> {
+    let mut best: Option<(u16, u32, u32)> = None;
+    for n in first..first.saturating_add(count) {
+        if !plan.is_sink(n) {
+            continue;
+        }
+        let d = plan.demand(n).ok_or(Malformed(NodeId(n)))?;
+        let total = if d.consumes { d.inputs[0].map_or(0, |i| i.1).saturating_add(1) } else { d.h };
+        let (p, total) = (u32::from(counters.progress(n)), u32::from(total));
+        // MADE is beyond any total: done.
+        if p < total && best.is_none_or(|(_, bp, bt)| p * bt < bp * total) {
+            best = Some((n, p, total));
+        }
+    }
+    Ok(best.map(|b| b.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    struct Draft {
+        demands: Vec<Demand>,
+        sinks: Vec<u16>,
+    }
+
+    impl Plan for Draft {
+        fn nodes(&self) -> u16 {
+            self.demands.len() as u16
+        }
+        fn segment(&self, index: u16) -> Option<(u16, u16)> {
+            (index == 0).then_some((0, self.nodes()))
+        }
+        fn is_sink(&self, node: u16) -> bool {
+            self.sinks.contains(&node)
+        }
+        fn is_reduction(&self, node: u16) -> bool {
+            self.demands[usize::from(node)].consumes
+        }
+        fn demand(&self, node: u16) -> Option<Demand> {
+            self.demands.get(usize::from(node)).copied()
+        }
+    }
+
+    struct Count(Vec<u16>, Vec<u16>);
+
+    impl Counters for Count {
+        fn progress(&self, t: u16) -> u16 {
+            self.0[usize::from(t)]
+        }
+        fn set_progress(&mut self, t: u16, rows: u16) {
+            self.0[usize::from(t)] = rows;
+        }
+        fn parent(&self, n: u16) -> u16 {
+            self.1[usize::from(n)]
+        }
+        fn set_parent(&mut self, n: u16, parent: u16) {
+            self.1[usize::from(n)] = parent;
+        }
+    }
+
+    fn run(plan: &Draft, inputs: &[u16]) -> Vec<(u16, Band)> {
+        let n = plan.demands.len();
+        let mut c = Count(vec![0; n + inputs.len()], vec![NONE; n]);
+        c.0[n..].copy_from_slice(inputs);
+        let mut s = State::default();
+        let mut steps = vec![];
+        loop {
+            match next(plan, &mut s, &mut c).unwrap() {
+                Next::Step(node, band) => {
+                    steps.push((node.0, band));
+                    done(&mut s, &mut c, node, band, plan.demands[usize::from(node.0)].consumes);
+                }
+                Next::Done => return steps,
+                Next::Input(..) => panic!("asked for input rows that are there"),
+            }
+        }
+    }
+
+    const CONV3: Window = Window { num: 1, den: 1, pad: 1, extent: 3 };
+
+    #[test]
+    fn a_residual_add_waits_for_its_long_branch() {
+        // conv(input) -> conv -> conv -> add(first conv, third conv), 8 rows, one a step.
+        let one = |t, w| Demand { inputs: [Some((t, 8, w)), None], h: 8, band: 1, consumes: false };
+        let mut add = one(0, Window::SAME);
+        add.inputs[1] = Some((2, 8, Window::SAME));
+        let plan = Draft { demands: vec![one(4, CONV3), one(0, CONV3), one(1, CONV3), add], sinks: vec![3] };
+        let steps = run(&plan, &[8]);
+        assert_eq!(steps.len(), 32);
+        // Row 0 of the add needs rows 0..2 of node 2, hence 0..3 of node 1's input.
+        let first_add = steps.iter().position(|s| s.0 == 3).unwrap();
+        let before: Vec<u16> = steps[..first_add].iter().map(|s| s.0).collect();
+        assert_eq!(before.iter().filter(|&&n| n == 0).count(), 3);
+        assert_eq!(before.iter().filter(|&&n| n == 1).count(), 2);
+        assert_eq!(before.iter().filter(|&&n| n == 2).count(), 1);
+    }
+
+    #[test]
+    fn a_reduction_consumes_rows_as_they_come() {
+        let conv = Demand { inputs: [Some((2, 4, CONV3)), None], h: 4, band: 1, consumes: false };
+        let mean = Demand { inputs: [Some((0, 4, Window::ALL)), None], h: 1, band: 1, consumes: true };
+        let plan = Draft { demands: vec![conv, mean], sinks: vec![1] };
+        let steps = run(&plan, &[4]);
+        let want: Vec<(u16, Band)> = (0..4u16)
+            .flat_map(|y| [(0, Band::Produce(y, y + 1)), (1, Band::Consume(y, y + 1))])
+            .chain([(1, Band::Produce(0, 1))])
+            .collect();
+        assert_eq!(steps, want);
+    }
+
+    #[test]
+    fn two_heads_advance_together() {
+        let d = |t, h: u16, w| Demand { inputs: [Some((t, 8, w)), None], h, band: 1, consumes: false };
+        let half = Window { num: 2, den: 1, pad: 0, extent: 2 };
+        let plan = Draft { demands: vec![d(3, 8, CONV3), d(0, 8, Window::SAME), d(0, 4, half)], sinks: vec![1, 2] };
+        let steps = run(&plan, &[8]);
+        // The stem never runs more than two rows ahead of either head.
+        let (mut stem, mut a, mut b) = (0, 0, 0);
+        for (n, _) in steps {
+            match n {
+                0 => stem += 1,
+                1 => a += 1,
+                _ => b += 1,
+            }
+            assert!(stem <= a + 2 && stem <= 2 * b + 2, "{stem} {a} {b}");
+        }
+        assert_eq!((stem, a, b), (8, 8, 4));
+    }
+
+    #[test]
+    fn malformed_plans_end() {
+        // A node that reads itself.
+        let d = Demand { inputs: [Some((0, 4, Window::SAME)), None], h: 4, band: 1, consumes: false };
+        let plan = Draft { demands: vec![d], sinks: vec![0] };
+        let mut c = Count(vec![0; 1], vec![NONE; 1]);
+        assert_eq!(next(&plan, &mut State::default(), &mut c), Err(Malformed(NodeId(0))));
+    }
+}

@@ -1,0 +1,117 @@
+/// Rows of a tensor, in at most two pieces (a ring may wrap once).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rows<'a> {
+    first: &'a [u8],
+    second: &'a [u8],
+    /// Row that `first` begins with.
+    y0: u16,
+    /// Row that `second` begins with.
+    split: u16,
+    row_stride: usize,
+    row_span: usize,
+    pixel_stride: usize,
+    channels: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(first: &'a [u8], second: &'a [u8], y0: u16, split: u16, t: &crate::TensorInfo) -> Self {
+        Self {
+            first,
+            second,
+            y0,
+            split,
+            row_stride: t.row_stride(),
+            row_span: t.row_span(),
+            pixel_stride: usize::from(t.pixel_stride),
+            channels: usize::from(t.c),
+        }
+    }
+
+    /// Row `y` of the tensor, from its first element to behind its last; `None` if it is not among the rows lent.
+    #[inline]
+    pub fn row(&self, y: u16) -> Option<&'a [u8]> {
+        let (piece, from) = if y >= self.split { (self.second, self.split) } else { (self.first, self.y0) };
+        let at = usize::from(y.checked_sub(from)?).checked_mul(self.row_stride)?;
+        piece.get(at..at.checked_add(self.row_span)?)
+    }
+
+    /// The pixels of row `y`, left to right; none if the row is not among the rows lent.
+    #[inline]
+    pub fn pixels(&self, y: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let n = self.channels;
+        self.row(y).unwrap_or(&[]).chunks(self.pixel_stride.max(1)).map(move |p| p.get(..n).unwrap_or(p))
+    }
+
+    /// Bytes from pixel to pixel.
+    #[inline]
+    pub fn pixel_stride(&self) -> usize {
+        self.pixel_stride
+    }
+
+    /// Channels of a pixel.
+    #[inline]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// First row lent.
+    pub fn y0(&self) -> u16 {
+        self.y0
+    }
+
+    /// True if pixels lie without gaps, so that `row` is all channels of all pixels.
+    #[inline]
+    pub fn contiguous(&self) -> bool {
+        self.pixel_stride == self.channels
+    }
+}
+
+/// The band of a result. It never wraps.
+#[derive(Debug, Default)]
+pub struct RowsMut<'a> {
+    data: &'a mut [u8],
+    y0: u16,
+    row_stride: usize,
+    row_span: usize,
+    pixel_stride: usize,
+    channels: usize,
+}
+
+impl<'a> RowsMut<'a> {
+    pub(crate) fn new(data: &'a mut [u8], y0: u16, t: &crate::TensorInfo) -> Self {
+        Self {
+            data,
+            y0,
+            row_stride: t.row_stride(),
+            row_span: t.row_span(),
+            pixel_stride: usize::from(t.pixel_stride),
+            channels: usize::from(t.c),
+        }
+    }
+
+    /// Row `y` of the tensor; `None` if it is not in the band.
+    #[inline]
+    pub fn row(&mut self, y: u16) -> Option<&mut [u8]> {
+        let at = usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride)?;
+        self.data.get_mut(at..at.checked_add(self.row_span)?)
+    }
+
+    /// The pixels of row `y`, left to right; none if it is not in the band.
+    #[inline]
+    pub fn pixels(&mut self, y: u16) -> impl Iterator<Item = &mut [u8]> {
+        let (n, stride) = (self.channels, self.pixel_stride.max(1));
+        self.row(y).unwrap_or_default().chunks_mut(stride).filter_map(move |p| p.get_mut(..n))
+    }
+
+    /// Bytes from pixel to pixel.
+    #[inline]
+    pub fn pixel_stride(&self) -> usize {
+        self.pixel_stride
+    }
+
+    /// Channels of a pixel.
+    #[inline]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+}
