@@ -3,6 +3,14 @@
 //! and the writer puts one file together.
 #![forbid(unsafe_code)]
 
+mod convert;
 pub mod dataset;
+pub mod evaluate;
 pub mod frontend;
+pub mod lower;
 pub mod passes;
+pub mod plan;
+pub mod twin;
+pub mod write;
+
+pub use convert::{ConvertError, Converted, Options, Watch, convert};

@@ -32,7 +32,7 @@ mod session;
 mod view;
 
 pub use error::{BlobError, Fault, RunError};
-pub use model::{Model, TensorIo};
+pub use model::{Model, TensorIo, demand};
 pub use node::{Band, Cx, DType, Kernel, Need, Node, NodeId, OpCode, TensorInfo, Window};
 pub use probe::Probe;
 pub use registry::{OpEntry, Registry};

@@ -124,7 +124,10 @@ pub enum UnaryOp {
     /// x · min(max(x + 3, 0), 6) / 6
     HardSwish,
     /// min(max(alpha·x + beta, 0), 1)
-    HardSigmoid { alpha: f32, beta: f32 },
+    HardSigmoid {
+        alpha: f32,
+        beta: f32,
+    },
     /// x for x ≥ 0, else slope·x
     LeakyRelu(f32),
     /// x for x ≥ 0, else alpha·(eˣ − 1)
@@ -132,7 +135,9 @@ pub enum UnaryOp {
     /// x · sigmoid(beta·x)
     Swish(f32),
     /// With the error function, or with its tanh approximation.
-    Gelu { tanh: bool },
+    Gelu {
+        tanh: bool,
+    },
     /// x · tanh(ln(1 + eˣ))
     Mish,
     SoftPlus,

@@ -18,6 +18,21 @@ pub enum Data {
     I64(Arc<[i64]>),
 }
 
+impl Data {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Data::F32(d) => d.len(),
+            Data::I64(d) => d.len(),
+        }
+    }
+
+    /// True if there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Tensor {
     /// A float tensor.
     ///

@@ -106,6 +106,28 @@ impl Graph {
         ValueId(self.values.len() - 1)
     }
 
+    /// Adds a node whose output, named after it, gets its shape from inference. Returns the output.
+    ///
+    /// # Errors
+    /// Those of [`crate::shape::infer`]; the graph is then as before.
+    pub fn add_node(
+        &mut self,
+        name: impl Into<String>,
+        origin: impl Into<String>,
+        op: Op,
+        inputs: impl Into<Vec<ValueId>>,
+    ) -> Result<ValueId, GraphError> {
+        let mut node =
+            Node { name: name.into(), origin: origin.into(), op, inputs: inputs.into(), outputs: Vec::new() };
+        for shape in crate::shape::infer(self, &node)? {
+            let output = self.add_value(node.name.clone(), shape);
+            node.outputs.push(output);
+        }
+        let output = node.outputs[0];
+        self.nodes.push(node);
+        Ok(output)
+    }
+
     /// The node that makes each value (`None` for inputs and constants), indexed by value.
     pub fn producers(&self) -> Vec<Option<NodeId>> {
         let mut p = vec![None; self.values.len()];
@@ -128,13 +150,30 @@ impl Graph {
         u
     }
 
-    /// Proves that ids are in range, operands come before users, every value has one source, and that shape
-    /// inference agrees with the stored shapes.
+    /// Proves that ids are in range, operands come before users, every value has one source, that shape inference
+    /// agrees with the stored shapes, and that constants hold as many elements as their shapes say.
+    ///
+    /// # Errors
+    /// [`GraphError::Order`] or [`GraphError::Shape`], naming the first node that is wrong.
     pub fn check(&self) -> Result<(), GraphError> {
         let mut known: Vec<bool> = self.values.iter().map(|v| v.constant.is_some()).collect();
         let order = |node: &str, what: String| GraphError::Order { node: node.into(), what };
+        for (value, tensor) in self.values.iter().filter_map(|v| v.constant.as_ref().map(|t| (v, t))) {
+            if tensor.shape != value.shape || crate::shape::elements(&tensor.shape) != Some(tensor.data.len()) {
+                let what = format!(
+                    "shape {:?}, the constant's own shape {:?} and its {} elements do not agree",
+                    value.shape,
+                    tensor.shape,
+                    tensor.data.len()
+                );
+                return Err(order(&value.name, what));
+            }
+        }
         for i in &self.inputs {
             let k = known.get_mut(i.0).ok_or_else(|| order("<inputs>", format!("no value {}", i.0)))?;
+            if *k {
+                return Err(order("<inputs>", format!("value `{}` has two sources", self.values[i.0].name)));
+            }
             *k = true;
         }
         for n in &self.nodes {
@@ -153,7 +192,10 @@ impl Graph {
                     return Err(order(&n.name, format!("value `{}` has two sources", v.name)));
                 }
                 if v.shape != s {
-                    return Err(order(&n.name, format!("value `{}` is stored as {:?}, inferred {:?}", v.name, v.shape, s)));
+                    return Err(order(
+                        &n.name,
+                        format!("value `{}` is stored as {:?}, inferred {:?}", v.name, v.shape, s),
+                    ));
                 }
                 known[o.0] = true;
             }

@@ -1,1 +1,0 @@
-//! Calibration and test data.

@@ -1,0 +1,320 @@
+//! How close a blob stays to the float model it was made of: the device's twin against the float executor, sample by
+//! sample, on all cores.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use carafe::blob::StringKind;
+use carafe::{BlobError, Model, NodeId, OpCode, Probe, Rows, RunError, Session};
+use carafe_graph::{Graph, GraphError, Op, Tensor, ValueId, exec};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::passes::Optimized;
+use crate::twin;
+
+/// What an evaluation found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Samples evaluated.
+    pub samples: usize,
+    /// Fraction of samples whose label the blob finds, if there are labels.
+    pub top1: Option<f64>,
+    /// The same of the float model.
+    pub float_top1: Option<f64>,
+    /// Fraction of samples where both find the same class.
+    pub agreement: f64,
+    /// Signal to quantization noise of the first output, in dB.
+    pub sqnr_db: f64,
+    /// The same of the input of the softmax that makes the first output, the mean over classes removed (softmax does
+    /// not see it). Needs a blob with debug information.
+    pub logit_sqnr_db: Option<f64>,
+    /// Every layer whose float counterpart is known. Needs a blob with debug information.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer of an [`Evaluation`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Layer {
+    /// Name of the node.
+    pub name: String,
+    /// Signal to quantization noise of its result, in dB.
+    pub sqnr_db: f64,
+    /// Fraction of its elements at the ends of int8.
+    pub saturated: f64,
+}
+
+/// Why an evaluation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The blob is malformed.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The blob does not run, or its input differs from the float model's.
+    #[error("sample {index}: {source}; is the blob made of this model?")]
+    Run {
+        /// Index of the sample.
+        index: usize,
+        /// What the device's crate says.
+        source: RunError,
+    },
+    /// The float model does not take a sample.
+    #[error("sample {index}: {source}")]
+    Float {
+        /// Index of the sample.
+        index: usize,
+        /// What the float executor says.
+        source: GraphError,
+    },
+    /// Nothing to evaluate, or labels of another number.
+    #[error("{samples} samples and {labels} labels")]
+    Count {
+        /// Number of samples.
+        samples: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+}
+
+/// The int8 that stands for `x`: as the quantizer rounds.
+pub fn quantize(x: f32, scale: f32, zero_point: i8) -> u8 {
+    let q = (x / scale).round() as i32;
+    q.saturating_add(i32::from(zero_point)).clamp(-128, 127) as i8 as u8
+}
+
+/// The real number that an int8 stands for.
+pub fn dequantize(q: u8, scale: f32, zero_point: i8) -> f32 {
+    scale * (i32::from(q as i8) - i32::from(zero_point)) as f32
+}
+
+/// Index of the greatest element; the first of equals.
+pub fn argmax<T: PartialOrd>(x: &[T]) -> usize {
+    let mut best = 0;
+    for (i, v) in x.iter().enumerate() {
+        if *v > x[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Evaluates a blob against the float graph it was made of. `samples` are in the model's own layout. `progress` is
+/// told the number of samples done.
+pub fn evaluate(
+    blob: &[u8],
+    optimized: &Optimized,
+    samples: &[Vec<Tensor>],
+    labels: Option<&[u32]>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Evaluation, EvaluateError> {
+    if samples.is_empty() || labels.is_some_and(|l| l.len() != samples.len()) {
+        return Err(EvaluateError::Count { samples: samples.len(), labels: labels.map_or(0, <[u32]>::len) });
+    }
+    let model = Model::verify(blob, carafe::ops::ALL)?;
+    let layers = counterparts(&model, &optimized.graph);
+    let softmax = logits(&optimized.graph);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let results: Result<Vec<Sample>, EvaluateError> = samples
+        .par_iter()
+        .enumerate()
+        .map(|(index, sample)| {
+            let s = one(&model, optimized, &layers, softmax, index, sample)?;
+            progress(1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+            Ok(s)
+        })
+        .collect();
+    let results = results?;
+
+    let n = samples.len() as f64;
+    let fraction = |hit: &dyn Fn(usize, &Sample) -> bool| {
+        results.iter().enumerate().filter(|(i, s)| hit(*i, s)).count() as f64 / n
+    };
+    let top1 = |class: &dyn Fn(&Sample) -> usize| labels.map(|l| fraction(&|i, s| class(s) == l[i] as usize));
+    Ok(Evaluation {
+        samples: samples.len(),
+        top1: top1(&|s| s.class),
+        float_top1: top1(&|s| s.float_class),
+        agreement: fraction(&|_, s| s.class == s.float_class),
+        sqnr_db: results.iter().map(|s| s.output).sum::<Error>().db(),
+        logit_sqnr_db: results.iter().map(|s| s.logits).sum::<Option<Error>>().map(|e| e.db()),
+        layers: layers
+            .iter()
+            .enumerate()
+            .map(|(k, l)| {
+                let e: Error = results.iter().map(|s| s.layers[k].0).sum();
+                let saturated: u64 = results.iter().map(|s| s.layers[k].1).sum();
+                let name = optimized.graph.nodes[l.node].name.clone();
+                Layer { name, sqnr_db: e.db(), saturated: saturated as f64 / (n * l.elements as f64) }
+            })
+            .collect(),
+    })
+}
+
+/// A node of the blob with its float counterpart.
+struct Counterpart {
+    blob_node: u16,
+    node: usize,
+    value: ValueId,
+    scale: f32,
+    zero_point: i8,
+    elements: usize,
+}
+
+/// Nodes of the blob whose name, scale and shape say what they stand for.
+fn counterparts(model: &Model<'_>, graph: &Graph) -> Vec<Counterpart> {
+    let by_name: HashMap<&str, usize> = graph.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();
+    let named = model.strings().filter(|(kind, _, _)| *kind == StringKind::Node);
+    named
+        .filter_map(|(_, blob_node, name)| {
+            let node = *by_name.get(name)?;
+            let value = *graph.nodes[node].outputs.first()?;
+            let t = model.tensor(blob_node)?;
+            let elements: usize = graph.value(value).shape.iter().product();
+            let scale = model.scale(blob_node)?;
+            let zero_point = t.zero_point;
+            (t.bytes() == elements).then_some(Counterpart { blob_node, node, value, scale, zero_point, elements })
+        })
+        .collect()
+}
+
+/// The operand of the softmax that makes the first output.
+fn logits(graph: &Graph) -> Option<ValueId> {
+    let mut value = *graph.outputs.first()?;
+    let producers = graph.producers();
+    loop {
+        let node = &graph.nodes[producers[value.0]?.0];
+        value = *node.inputs.first()?;
+        match node.op {
+            Op::Softmax { .. } => return Some(value),
+            Op::Reshape { .. } => {}
+            _ => return None,
+        }
+    }
+}
+
+/// Squared signal and squared error.
+#[derive(Clone, Copy, Debug, Default)]
+struct Error {
+    signal: f64,
+    noise: f64,
+}
+
+impl Error {
+    fn of(reference: &[f32], got: impl Iterator<Item = f32>, centre: bool) -> Self {
+        let got: Vec<f32> = got.collect();
+        let mean = |x: &[f32]| {
+            if centre { x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len().max(1) as f64 } else { 0.0 }
+        };
+        let (mr, mg) = (mean(reference), mean(&got));
+        let mut e = Self::default();
+        for (&r, &g) in reference.iter().zip(&got) {
+            let (r, g) = (f64::from(r) - mr, f64::from(g) - mg);
+            e.signal += r * r;
+            e.noise += (r - g) * (r - g);
+        }
+        e
+    }
+
+    /// 10·log₁₀(signal / noise), cut to ±200.
+    fn db(self) -> f64 {
+        if self.noise == 0.0 { 200.0 } else { (10.0 * (self.signal / self.noise).log10()).clamp(-200.0, 200.0) }
+    }
+}
+
+impl std::iter::Sum for Error {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self { signal: a.signal + b.signal, noise: a.noise + b.noise })
+    }
+}
+
+struct Sample {
+    class: usize,
+    float_class: usize,
+    output: Error,
+    logits: Option<Error>,
+    layers: Vec<(Error, u64)>,
+}
+
+fn one(
+    model: &Model<'_>,
+    optimized: &Optimized,
+    layers: &[Counterpart],
+    logits: Option<ValueId>,
+    index: usize,
+    sample: &[Tensor],
+) -> Result<Sample, EvaluateError> {
+    let float = |source| EvaluateError::Float { index, source };
+    let inputs = optimized.samples(sample).map_err(float)?;
+    let wanted: HashMap<ValueId, usize> = layers.iter().enumerate().map(|(k, l)| (l.value, k)).collect();
+    let mut keep = Keep { wanted, values: vec![Vec::new(); layers.len()] };
+    let reference = exec::run_with(&optimized.graph, &inputs, &mut keep).map_err(float)?;
+
+    let mut bytes = Vec::new();
+    for (i, t) in inputs.iter().enumerate() {
+        let io = model.input(i).ok_or(EvaluateError::Run { index, source: RunError::Input })?;
+        let floats = t.as_f32().unwrap_or(&[]);
+        bytes.push(floats.iter().map(|&x| quantize(x, io.scale.unwrap_or(1.0), io.zero_point)).collect());
+    }
+    let slots = layers.iter().enumerate().map(|(k, l)| (l.blob_node, k)).collect();
+    let mut collect = Collect { slots, data: vec![Vec::new(); layers.len()] };
+    let mut session = Session::new(*model);
+    let mut arena = vec![0; model.arena_bytes()];
+    let outputs = twin::run(&mut session, &mut arena, &bytes, &mut collect)
+        .map_err(|source| EvaluateError::Run { index, source })?;
+
+    let reals = |bytes: &[u8], scale: f32, zero_point: i8| -> Vec<f32> {
+        bytes.iter().map(|&q| dequantize(q, scale, zero_point)).collect()
+    };
+    let first = reference.first().and_then(Tensor::as_f32).unwrap_or(&[]);
+    let io = model.output(0).ok_or(EvaluateError::Run { index, source: RunError::Input })?;
+    let got = reals(outputs.first().map_or(&[], Vec::as_slice), io.scale.unwrap_or(1.0), io.zero_point);
+    let error_of = |k: usize, centre: bool| {
+        let l = &layers[k];
+        Error::of(&keep.values[k], collect.data[k].iter().map(|&q| dequantize(q, l.scale, l.zero_point)), centre)
+    };
+    Ok(Sample {
+        class: argmax(&got),
+        float_class: argmax(first),
+        output: Error::of(first, got.iter().copied(), false),
+        logits: layers.iter().position(|l| Some(l.value) == logits).map(|k| error_of(k, true)),
+        layers: (0..layers.len())
+            .map(|k| {
+                let ends = collect.data[k].iter().filter(|&&q| q == 127 || q == 128).count();
+                (error_of(k, false), ends as u64)
+            })
+            .collect(),
+    })
+}
+
+/// Keeps the float values of the layers.
+struct Keep {
+    wanted: HashMap<ValueId, usize>,
+    values: Vec<Vec<f32>>,
+}
+
+impl exec::Hook for Keep {
+    fn value(&mut self, _: &Graph, value: ValueId, tensor: &mut Tensor) {
+        if let (Some(&k), Some(data)) = (self.wanted.get(&value), tensor.as_f32()) {
+            self.values[k] = data.to_vec();
+        }
+    }
+}
+
+/// Keeps the rows of the layers as the device makes them.
+struct Collect {
+    slots: HashMap<u16, usize>,
+    data: Vec<Vec<u8>>,
+}
+
+impl Probe for Collect {
+    fn begin(&mut self, _: NodeId, _: OpCode) {}
+
+    fn rows(&mut self, node: NodeId, y: Range<u16>, rows: &Rows<'_>) {
+        if let Some(&k) = self.slots.get(&node.0) {
+            for pixel in y.flat_map(|y| rows.pixels(y)) {
+                self.data[k].extend_from_slice(pixel);
+            }
+        }
+    }
+}

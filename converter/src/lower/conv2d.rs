@@ -1,0 +1,76 @@
+use carafe::OpCode;
+use carafe::ops::ConvRecord;
+use carafe_graph::{Conv2d, Layout};
+
+use super::{LowerError, Step, fields, scale};
+
+pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerError> {
+    if conv.layout != Layout::Nhwc {
+        return Err(step.unsupported("the convolution is not in NHWC; run the layout pass first"));
+    }
+    let (x, y) = (step.info(step.value(0))?, step.info(step.out())?);
+    let depthwise = conv.groups > 1;
+    if depthwise && conv.groups != usize::from(x.c) {
+        return Err(step.unsupported(format!(
+            "{} groups over {} channels; supported are 1 group and one group per channel",
+            conv.groups, x.c
+        )));
+    }
+    let weights = step.value(1);
+    let q = step.cx.quant.weights.get(&weights).ok_or_else(|| step.unsupported("the weights are not constant"))?;
+    let [oc, ic, kh, kw] = *step.cx.quant.graph.value(weights).shape else {
+        return Err(step.unsupported("weights need four axes"));
+    };
+    if oc != usize::from(y.c) || ic * conv.groups != usize::from(x.c) || q.scales.len() != oc {
+        return Err(step.unsupported("weights do not fit the channels of operand and result"));
+    }
+
+    let (s_in, s_out) = (f64::from(step.quant(step.value(0))?.scale()), f64::from(step.quant(step.out())?.scale()));
+    let scales: Vec<f64> = q.scales.iter().map(|&s| s_in * f64::from(s) / s_out).collect();
+    let (multipliers, shift) = scale::multipliers(&scales);
+    let biases = step.cx.quant.bias(step.id).ok_or_else(|| step.unsupported("the bias is not constant"))?;
+    let per_channel = ic * kh * kw;
+    let folded: Option<Vec<i32>> = biases
+        .iter()
+        .zip(q.data.chunks_exact(per_channel.max(1)))
+        .map(|(&b, w)| scale::fold_bias(b, w.iter().copied(), x.zero_point, shift))
+        .collect();
+    let folded = folded.ok_or_else(|| {
+        step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")
+    })?;
+
+    // [O, I, KH, KW] to [O, KH, KW, I], or [O, 1, KH, KW] to [KH, KW, O].
+    let at = |o: usize, i: usize, tap: usize| q.data[(o * ic + i) * kh * kw + tap] as u8;
+    let packed: Vec<u8> = if depthwise {
+        (0..kh * kw).flat_map(|t| (0..oc).map(move |o| (o, t))).map(|(o, t)| at(o, 0, t)).collect()
+    } else {
+        (0..oc)
+            .flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))))
+            .map(|(o, i, t)| at(o, i, t))
+            .collect()
+    };
+
+    let (lo, hi) = step.clamp(conv.activation)?;
+    let mut record = ConvRecord {
+        kernel_h: step.byte("kernel height", kh)?,
+        kernel_w: step.byte("kernel width", kw)?,
+        stride_h: step.byte("stride", conv.strides[0])?,
+        stride_w: step.byte("stride", conv.strides[1])?,
+        dilation_h: step.byte("dilation", conv.dilations[0])?,
+        dilation_w: step.byte("dilation", conv.dilations[1])?,
+        pad_top: step.byte("padding", conv.pads.top)?,
+        pad_left: step.byte("padding", conv.pads.left)?,
+        lo,
+        hi,
+        shift,
+        packing: 0,
+        weights: 0,
+        channels: 0,
+    };
+    record.weights = step.cx.consts(&packed, 4);
+    record.channels = step.cx.consts(&scale::channels(&folded, &multipliers), 4);
+    let op = if depthwise { OpCode::DepthwiseConv2d } else { OpCode::Conv2d };
+    let x = step.operand(0)?;
+    step.finish(op, fields(&record), vec![x])?;
+    Ok(())
+}

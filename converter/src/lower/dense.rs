@@ -1,0 +1,35 @@
+use carafe::OpCode;
+use carafe::ops::DenseRecord;
+use carafe_graph::Activation;
+
+use super::{LowerError, Step, fields, scale};
+
+pub(super) fn lower(step: &mut Step<'_, '_>, activation: Activation) -> Result<(), LowerError> {
+    let (x, y) = (step.info(step.value(0))?, step.info(step.out())?);
+    let weights = step.value(1);
+    let q = step.cx.quant.weights.get(&weights).ok_or_else(|| step.unsupported("the weights are not constant"))?;
+    let k = usize::from(x.c);
+    if q.data.len() != k * usize::from(y.c) || q.scales.len() != usize::from(y.c) {
+        return Err(step.unsupported("weights do not fit the channels of operand and result"));
+    }
+    let (s_in, s_out) = (f64::from(step.quant(step.value(0))?.scale()), f64::from(step.quant(step.out())?.scale()));
+    let scales: Vec<f64> = q.scales.iter().map(|&s| s_in * f64::from(s) / s_out).collect();
+    let (multipliers, shift) = scale::multipliers(&scales);
+    let biases = step.cx.quant.bias(step.id).ok_or_else(|| step.unsupported("the bias is not constant"))?;
+    let folded: Option<Vec<i32>> = biases
+        .iter()
+        .zip(q.data.chunks_exact(k))
+        .map(|(&b, w)| scale::fold_bias(b, w.iter().copied(), x.zero_point, shift))
+        .collect();
+    let folded = folded.ok_or_else(|| {
+        step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")
+    })?;
+    let packed: Vec<u8> = q.data.iter().map(|&w| w as u8).collect();
+    let (lo, hi) = step.clamp(activation)?;
+    let weights = step.cx.consts(&packed, 4);
+    let channels = step.cx.consts(&scale::channels(&folded, &multipliers), 4);
+    let record = DenseRecord { lo, hi, shift, packing: 0, weights, channels };
+    let x = step.operand(0)?;
+    step.finish(OpCode::Dense, fields(&record), vec![x])?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The float reference executor: it defines what every [`Op`] means.
+//!
+//! One sample runs on one thread and intermediate values are freed after their last use; [`run_many`] spreads samples
+//! over the cores. To run with other weights, clone the graph (constants are shared, so this is cheap) and replace
+//! the constants of the clone.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use crate::{Graph, GraphError, Node, Op, Tensor, ValueId, shape};
+
+mod conv;
+mod elementwise;
+mod index;
+mod linear;
+mod movement;
+mod pool;
+mod reduce;
+#[cfg(test)]
+mod tests;
+
+/// Called with every value right after it is made (inputs first), before any node reads it;
+/// it may read the tensor (an observer) or replace it (fake quantization). Constants are not shown.
+pub trait Hook {
+    /// `value` has just been made.
+    fn value(&mut self, graph: &Graph, value: ValueId, tensor: &mut Tensor);
+}
+
+impl Hook for () {
+    fn value(&mut self, _: &Graph, _: ValueId, _: &mut Tensor) {}
+}
+
+/// Runs one sample (batch 1) and returns the outputs in order.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    run_with(graph, inputs, &mut ())
+}
+
+/// As [`run`], with a hook on every value.
+///
+/// # Errors
+/// What [`Graph::check`] finds; [`GraphError::Input`] if an input is missing or of another shape;
+/// [`GraphError::Shape`] if an operand holds integers, or the hook changed the shape of a value.
+pub fn run_with(graph: &Graph, inputs: &[Tensor], hook: &mut impl Hook) -> Result<Vec<Tensor>, GraphError> {
+    graph.check()?;
+    let mut live: Vec<Option<Tensor>> = vec![None; graph.values.len()];
+    for (i, &id) in graph.inputs.iter().enumerate() {
+        let value = graph.value(id);
+        let given = inputs.get(i).filter(|t| t.shape == value.shape && is_float(t));
+        let mut tensor = given.cloned().ok_or_else(|| GraphError::Input {
+            name: value.name.clone(),
+            expected: value.shape.clone(),
+            got: inputs.get(i).map_or(vec![], |t| t.shape.clone()),
+        })?;
+        show(graph, id, &mut tensor, hook)?;
+        live[id.0] = Some(tensor);
+    }
+
+    // The node after which a value is not read again; outputs of the graph stay.
+    let mut last_use: Vec<Option<usize>> = vec![None; graph.values.len()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|v| last_use[v.0] = Some(i));
+    }
+    graph.outputs.iter().for_each(|v| last_use[v.0] = None);
+
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let operands: Vec<&Tensor> = node
+            .inputs
+            .iter()
+            .map(|v| graph.constant(*v).or(live[v.0].as_ref()).expect("Graph::check: defined before its use"))
+            .collect();
+        let mut made = evaluate(node, &operands)?;
+        for v in &node.inputs {
+            if last_use[v.0] == Some(i) {
+                live[v.0] = None;
+            }
+        }
+        if let [out] = node.outputs[..] {
+            show(graph, out, &mut made, hook)?;
+            live[out.0] = Some(made);
+        }
+    }
+    let output = |v: &ValueId| {
+        graph.constant(*v).or(live[v.0].as_ref()).cloned().expect("Graph::check: every output has a source")
+    };
+    Ok(graph.outputs.iter().map(output).collect())
+}
+
+/// Runs many samples, each an array of inputs, on all cores. `progress` is called with the number of samples that
+/// are finished, from any thread.
+///
+/// # Errors
+/// That of any sample that fails, as [`run_with`].
+pub fn run_many(
+    graph: &Graph,
+    samples: &[Vec<Tensor>],
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<Vec<Tensor>>, GraphError> {
+    let finished = AtomicUsize::new(0);
+    samples
+        .par_iter()
+        .map(|inputs| {
+            let outputs = run(graph, inputs)?;
+            progress(finished.fetch_add(1, Ordering::Relaxed) + 1);
+            Ok(outputs)
+        })
+        .collect()
+}
+
+fn is_float(t: &Tensor) -> bool {
+    t.as_f32().is_some_and(|d| shape::elements(&t.shape) == Some(d.len()))
+}
+
+fn show(graph: &Graph, id: ValueId, tensor: &mut Tensor, hook: &mut impl Hook) -> Result<(), GraphError> {
+    hook.value(graph, id, tensor);
+    let value = graph.value(id);
+    if tensor.shape == value.shape && is_float(tensor) {
+        return Ok(());
+    }
+    Err(GraphError::Shape {
+        node: value.name.clone(),
+        origin: "hook".into(),
+        what: format!("value of shape {:?} was replaced by one of shape {:?}", value.shape, tensor.shape),
+    })
+}
+
+/// Computes one node from its operands; every op has one output.
+///
+/// # Errors
+/// [`GraphError::Shape`] if the operands do not fit the node, or one of them holds integers.
+pub fn evaluate(node: &Node, operands: &[&Tensor]) -> Result<Tensor, GraphError> {
+    let fail = |what| GraphError::Shape { node: node.name.clone(), origin: node.origin.clone(), what };
+    let shapes: Vec<&[usize]> = operands.iter().map(|t| t.shape.as_slice()).collect();
+    let out_shape = shape::infer_op(&node.op, &shapes).map_err(fail)?;
+    let floats = operands
+        .iter()
+        .map(|t| t.as_f32().filter(|_| is_float(t)).map(|d| (d, t.shape.as_slice())))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| fail("an operand holds integers where floats are needed".into()))?;
+    // Inference has proved the number of operands.
+    let x = floats[0];
+    let bias = floats.get(2).map(|b| b.0);
+    let data = match &node.op {
+        Op::Conv2d(p) => conv::conv2d(p, x, floats[1], bias, &out_shape),
+        Op::MatMul { transpose_a, transpose_b } => {
+            linear::matmul((x.0, x.1, *transpose_a), (floats[1].0, floats[1].1, *transpose_b), &out_shape)
+        }
+        Op::Dense { activation } => {
+            let (w, w_shape) = floats[1];
+            let mut out = linear::dense(x.0, w, [w_shape[0], w_shape[1]], bias);
+            elementwise::activate(&mut out, *activation);
+            out
+        }
+        Op::Binary { op, activation } => elementwise::binary(*op, *activation, x, floats[1], &out_shape),
+        Op::Unary(op) => elementwise::unary(*op, x.0),
+        Op::Pool2d(p) => pool::pool2d(p, x.0, x.1, &out_shape),
+        Op::Reduce { op, axes, .. } => reduce::reduce(*op, x.0, x.1, axes),
+        Op::Softmax { axis } => reduce::softmax(x.0, x.1, *axis),
+        Op::Concat { axis } => movement::concat(&floats, *axis, &out_shape),
+        Op::Reshape { .. } => return Ok(Tensor { shape: out_shape, data: operands[0].data.clone() }),
+        Op::Transpose { perm } => movement::transpose(x.0, x.1, perm, &out_shape),
+        Op::Pad { begin, value, .. } => movement::pad(x.0, x.1, begin, *value, &out_shape),
+    };
+    Ok(Tensor::f32(out_shape, data))
+}

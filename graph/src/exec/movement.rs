@@ -1,0 +1,41 @@
+//! Ops that only move elements.
+
+use super::index::{Walk, strides};
+
+pub(super) fn transpose(x: &[f32], x_shape: &[usize], perm: &[usize], out_shape: &[usize]) -> Vec<f32> {
+    let own = strides(x_shape);
+    let steps: Vec<usize> = perm.iter().map(|&p| own[p]).collect();
+    let mut out = Vec::with_capacity(x.len());
+    Walk::new(out_shape, [&steps]).rows(|[at], [step], n| {
+        if step == 1 {
+            out.extend_from_slice(&x[at..at + n]);
+        } else {
+            out.extend((0..n).map(|i| x[at + i * step]));
+        }
+    });
+    out
+}
+
+pub(super) fn pad(x: &[f32], x_shape: &[usize], begin: &[usize], value: f32, out_shape: &[usize]) -> Vec<f32> {
+    let mut out = vec![value; out_shape.iter().product()];
+    let to = strides(out_shape);
+    let base: usize = begin.iter().zip(&to).map(|(b, s)| b * s).sum();
+    Walk::new(x_shape, [&strides(x_shape), &to]).rows(|[from, at], [from_step, step], n| {
+        for i in 0..n {
+            out[base + at + i * step] = x[from + i * from_step];
+        }
+    });
+    out
+}
+
+pub(super) fn concat(operands: &[(&[f32], &[usize])], axis: usize, out_shape: &[usize]) -> Vec<f32> {
+    let outer: usize = out_shape[..axis].iter().product();
+    let mut out = Vec::with_capacity(out_shape.iter().product());
+    for i in 0..outer {
+        for (x, _) in operands {
+            let chunk = x.len() / outer;
+            out.extend_from_slice(&x[i * chunk..(i + 1) * chunk]);
+        }
+    }
+    out
+}
