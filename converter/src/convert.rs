@@ -96,8 +96,7 @@ pub fn convert(
         .enumerate()
         .map(|(index, s)| optimized.samples(s).map_err(|source| ConvertError::Sample { index, source }))
         .collect();
-    let (quantized, report) =
-        quantize(&optimized.graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
+    let (quantized, report) = quantize(&optimized.graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
     watch.planning();
     let lowered = lower::lower(&quantized)?;
     let plan = plan::plan(&lowered, &options.plan)?;

@@ -81,7 +81,7 @@ fn sections(
 ) -> Result<Vec<u8>, WriteError> {
     let mut list: Vec<(u16, u16, Vec<u8>)> = vec![
         (section::NODES, section::REQUIRED, nodes(model, plan)?),
-        (section::TENSORS, section::REQUIRED, tensors(model, plan)),
+        (section::TENSORS, section::REQUIRED, tensors(model, plan)?),
         (section::BUFFERS, section::REQUIRED, Vec::new()),
         (section::SEGMENTS, section::REQUIRED, Vec::new()),
         (section::IO, section::REQUIRED, io(model)),
@@ -113,9 +113,8 @@ fn sections(
         record(&mut table, &e);
         at += data.len();
     }
-    let count = |what: &str, n: usize| {
-        u16::try_from(n).map_err(|_| WriteError::TooLarge(format!("{n} {what}; at most 65535")))
-    };
+    let count =
+        |what: &str, n: usize| u16::try_from(n).map_err(|_| WriteError::TooLarge(format!("{n} {what}; at most 65535")));
     let mut header = Header {
         magic: MAGIC,
         major: FORMAT_MAJOR,
@@ -175,8 +174,7 @@ fn nodes(model: &Lowered, plan: &Plan) -> Result<Vec<u8>, WriteError> {
             flags,
             band: plan.bands[n],
             in0: tensor(node.inputs[0]),
-            in1: node.inputs.get(1).map_or(NONE, |&i| tensor(i)),
-            aux: plan.aux[n],
+            in1: if plan.needs[n].consumes { plan.aux[n] } else { node.inputs.get(1).map_or(NONE, |&i| tensor(i)) },
         };
         record(&mut records, &header);
         records.extend_from_slice(&node.fields);
@@ -186,7 +184,7 @@ fn nodes(model: &Lowered, plan: &Plan) -> Result<Vec<u8>, WriteError> {
     Ok(offsets)
 }
 
-fn tensors(model: &Lowered, plan: &Plan) -> Vec<u8> {
+fn tensors(model: &Lowered, plan: &Plan) -> Result<Vec<u8>, WriteError> {
     let infos = model.nodes.iter().map(|n| n.out).chain(model.inputs.iter().map(|i| i.info));
     let mut out = Vec::new();
     for (info, place) in infos.zip(&plan.tensors) {
@@ -196,13 +194,14 @@ fn tensors(model: &Lowered, plan: &Plan) -> Vec<u8> {
             w: info.w,
             c: info.c,
             pixel_stride: place.pixel_stride,
-            offset: place.offset,
+            offset: u16::try_from(place.offset)
+                .map_err(|_| WriteError::TooLarge("a joined tensor of more than 65535 channels".into()))?,
             zero_point: info.zero_point,
             dtype: info.dtype.code(),
         };
         record(&mut out, &r);
     }
-    out
+    Ok(out)
 }
 
 fn io(model: &Lowered) -> Vec<u8> {

@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_ring_wraps_once() {
         let t = tensor(10, 4, 2);
-        let b = BufferRecord { offset: 100, length: 24, rows: 3, region: 0, reserved: 0 };
+        let b = BufferRecord { offset: 100, length: 24, rows: 3, region: 0 };
         let p = pieces(&t, &b, 3, 6).unwrap();
         assert_eq!((p.first, p.second, p.split), (100..124, 0..0, u16::MAX));
         let p = pieces(&t, &b, 4, 7).unwrap();
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_slice_of_a_wider_tensor_stays_inside() {
         let t = TensorInfo { pixel_stride: 6, offset: 4, ..tensor(2, 3, 2) };
-        let b = BufferRecord { offset: 0, length: 36, rows: 0, region: 0, reserved: 0 };
+        let b = BufferRecord { offset: 0, length: 36, rows: 0, region: 0 };
         assert_eq!(pieces(&t, &b, 0, 2).unwrap().first, 4..36);
         assert!(pieces(&TensorInfo { offset: 5, ..t }, &b, 0, 2).is_none());
     }

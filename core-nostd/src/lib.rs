@@ -5,6 +5,7 @@
 //! * [`Session`] owns what outlives an inference; [`Session::start`] borrows scratch memory and gives a [`Run`].
 //! * [`Run::step`] makes one band; [`Run::run`] makes them all.
 //! * [`registry!`] names the ops that are linked; what is not named costs nothing.
+//! * `carafe_macros::include_model!` embeds a blob and writes all of that for its model.
 //! * [`schedule`] is the one rule of the order of steps; the host's planner simulates with the same function.
 //!
 //! The same crate runs on the host, so a result seen on the desk is the result in the field, to the bit.
@@ -29,6 +30,7 @@ pub mod record;
 mod registry;
 pub mod schedule;
 mod session;
+pub mod typed;
 mod view;
 
 pub use error::{BlobError, Fault, RunError};
@@ -37,4 +39,5 @@ pub use node::{Band, Cx, DType, Kernel, Need, Node, NodeId, OpCode, TensorInfo, 
 pub use probe::Probe;
 pub use registry::{OpEntry, Registry};
 pub use session::{Run, Session, Step};
+pub use typed::{Aligned, Class, Element, Output, TensorSpec};
 pub use view::{Rows, RowsMut};

@@ -198,8 +198,8 @@ impl<'m> Model<'m> {
             if h.band == 0 || (h.flags & NodeHeader::REDUCTION != 0) != need.consumes {
                 return Err(fail(Fault::Field));
             }
-            if h.aux != NONE {
-                let aux = self.buffer(h.aux).ok_or(fail(Fault::Operand))?;
+            if let Some(aux) = h.accumulator() {
+                let aux = self.buffer(aux).ok_or(fail(Fault::Operand))?;
                 if aux.length < need.aux || aux.rows != 0 {
                     return Err(fail(Fault::Placement));
                 }
@@ -426,7 +426,7 @@ impl<'m> Model<'m> {
             record: bytes.get(NodeHeader::SIZE..).ok_or(Fault::Record)?,
             consts: self.consts,
             in0: operand(header.in0)?,
-            in1: if header.in1 == NONE { None } else { Some(operand(header.in1)?) },
+            in1: header.second().map(operand).transpose()?,
             out: self.tensor(n).ok_or(Fault::Operand)?,
         })
     }

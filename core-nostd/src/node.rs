@@ -1,5 +1,6 @@
 use crate::blob::{NONE, NodeHeader, TensorRecord};
 use crate::record::Record;
+use crate::arithmetic::Arithmetic;
 use crate::{Fault, Rows, RowsMut, RunError};
 
 /// Index of a node in its blob.
@@ -73,7 +74,7 @@ impl TensorInfo {
             zero_point: r.zero_point,
             buffer: r.buffer,
             pixel_stride: r.pixel_stride,
-            offset: r.offset,
+            offset: u32::from(r.offset),
         }
     }
 
@@ -136,6 +137,16 @@ impl<'m> Node<'m> {
         let from = offset as usize;
         let to = from.checked_add(length).ok_or(Fault::Constants)?;
         self.consts.get(from..to).ok_or(Fault::Constants)
+    }
+
+    /// The weights at `offset`, `length` bytes of them, and the channel parameters of the result, which follow at the
+    /// next multiple of 4.
+    #[inline]
+    pub fn layer<A: Arithmetic>(&self, offset: u32, length: usize) -> Result<(&'m [u8], &'m [u8]), Fault> {
+        let weights = self.consts(offset, length)?;
+        let end = (offset as usize).checked_add(length).and_then(|n| n.checked_next_multiple_of(4));
+        let channels = u32::try_from(end.ok_or(Fault::Constants)?).map_err(|_| Fault::Constants)?;
+        Ok((weights, self.consts(channels, usize::from(self.out.c) * A::CHANNEL)?))
     }
 
     /// Refuses a second operand.

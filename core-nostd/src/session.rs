@@ -302,7 +302,7 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
             lent[4] = p.first;
         }
         if need.aux > 0 {
-            let b = model.buffer(node.header.aux)?;
+            let b = model.buffer(node.header.accumulator()?)?;
             lent[5] = range(b.offset, need.aux)?;
         }
         if need.scratch > 0 {

@@ -1,5 +1,5 @@
-use carafe::{OpCode, TensorInfo};
 use carafe::ops::LutRecord;
+use carafe::{OpCode, TensorInfo};
 
 use super::{LowerError, LowerNode, Operand, Step, fields};
 
@@ -67,9 +67,8 @@ fn movable(step: &Step<'_, '_>, operand: Operand, i: usize) -> bool {
         return false;
     }
     let users = &cx.users[v.0];
-    let fixes_place = |op: &carafe_graph::Op| {
-        matches!(op, carafe_graph::Op::Concat { .. } | carafe_graph::Op::Reshape { .. })
-    };
+    let fixes_place =
+        |op: &carafe_graph::Op| matches!(op, carafe_graph::Op::Concat { .. } | carafe_graph::Op::Reshape { .. });
     users.iter().all(|u| {
         let node = &cx.quant.graph.nodes[u.0];
         *u == step.id || (!fixes_place(&node.op) && !node.outputs.iter().any(|o| step.node.inputs.contains(o)))

@@ -65,10 +65,8 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
         shift,
         packing: 0,
         weights: 0,
-        channels: 0,
     };
-    record.weights = step.cx.consts(&packed, 4);
-    record.channels = step.cx.consts(&scale::channels(&folded, &multipliers), 4);
+    record.weights = step.cx.layer(packed, &scale::channels(&folded, &multipliers));
     let op = if depthwise { OpCode::DepthwiseConv2d } else { OpCode::Conv2d };
     let x = step.operand(0)?;
     step.finish(op, fields(&record), vec![x])?;

@@ -26,9 +26,8 @@ pub(super) fn lower(step: &mut Step<'_, '_>, activation: Activation) -> Result<(
     })?;
     let packed: Vec<u8> = q.data.iter().map(|&w| w as u8).collect();
     let (lo, hi) = step.clamp(activation)?;
-    let weights = step.cx.consts(&packed, 4);
-    let channels = step.cx.consts(&scale::channels(&folded, &multipliers), 4);
-    let record = DenseRecord { lo, hi, shift, packing: 0, weights, channels };
+    let weights = step.cx.layer(packed, &scale::channels(&folded, &multipliers));
+    let record = DenseRecord { lo, hi, shift, packing: 0, weights };
     let x = step.operand(0)?;
     step.finish(OpCode::Dense, fields(&record), vec![x])?;
     Ok(())

@@ -125,7 +125,6 @@ impl Lowered {
                 band: 1,
                 in0: 0,
                 in1: carafe::blob::NONE,
-                aux: carafe::blob::NONE,
             },
             record: &node.fields,
             consts: &self.consts,
@@ -253,7 +252,11 @@ impl Lowering<'_> {
         let name = &self.quant.graph.value(v).name;
         let q = self.quant.activation(v);
         let q = q.ok_or_else(|| place.unsupported(format!("tensor `{name}` has no quantization")))?;
-        if q.scales.len() == 1 { Ok(q) } else { Err(place.unsupported(format!("tensor `{name}` has a scale per channel"))) }
+        if q.scales.len() == 1 {
+            Ok(q)
+        } else {
+            Err(place.unsupported(format!("tensor `{name}` has a scale per channel")))
+        }
     }
 
     fn info(&self, place: Place<'_>, v: ValueId) -> Result<TensorInfo, LowerError> {
@@ -286,6 +289,13 @@ impl Lowering<'_> {
         self.out.consts.resize(at, 0);
         self.out.consts.extend_from_slice(bytes);
         at as u32
+    }
+
+    /// Appends weights with the channel parameters behind them; gives the byte of the weights.
+    fn layer(&mut self, mut weights: Vec<u8>, channels: &[u8]) -> u32 {
+        weights.resize(weights.len().next_multiple_of(4), 0);
+        weights.extend_from_slice(channels);
+        self.consts(&weights, 4)
     }
 
     /// Appends a node; gives its operand.

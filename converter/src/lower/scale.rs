@@ -23,7 +23,12 @@ pub(super) fn channels(biases: &[i32], multipliers: &[i32]) -> Vec<u8> {
 
 /// Folds the input's zero point into the bias of one channel: `bias − zero_point · Σw`. `None` if an accumulator, or
 /// the accumulator shifted left by `shift`, could leave i32, in whatever order products are added.
-pub(super) fn fold_bias(bias: i32, weights: impl Iterator<Item = i8> + Clone, zero_point: i8, shift: i8) -> Option<i32> {
+pub(super) fn fold_bias(
+    bias: i32,
+    weights: impl Iterator<Item = i8> + Clone,
+    zero_point: i8,
+    shift: i8,
+) -> Option<i32> {
     let sum: i64 = weights.clone().map(i64::from).sum();
     let magnitude: i64 = weights.map(|w| i64::from(w).abs()).sum();
     let folded = i64::from(bias) - i64::from(zero_point) * sum;

@@ -209,7 +209,7 @@ fn assemble(
             }
         }
         let length = block.bytes as u32;
-        plan.buffers.push(BufferRecord { offset, length, rows: block.rows, region: 0, reserved: 0 });
+        plan.buffers.push(BufferRecord { offset, length, rows: block.rows, region: 0 });
         plan.lives.push(life);
     }
     for t in 0..nodes + model.inputs.len() {

@@ -93,8 +93,11 @@ fn first_fit(blocks: &[Block], order: &[usize], floor: u64) -> Packing {
     let mut bytes = floor;
     for &i in order {
         let b = &blocks[i];
-        let mut taken: Vec<(u64, u64)> =
-            placed.iter().filter(|&&j| blocks[j].meets(b)).map(|&j| (offsets[j], offsets[j] + blocks[j].bytes)).collect();
+        let mut taken: Vec<(u64, u64)> = placed
+            .iter()
+            .filter(|&&j| blocks[j].meets(b))
+            .map(|&j| (offsets[j], offsets[j] + blocks[j].bytes))
+            .collect();
         taken.sort_unstable();
         let mut at = floor;
         for (from, to) in taken {
@@ -125,7 +128,7 @@ mod tests {
                 .collect();
             let p = pack(&blocks, 10);
             for (i, a) in blocks.iter().enumerate() {
-                prop_assert!(p.offsets[i] >= 10 && p.offsets[i] % 4 == 0 && p.offsets[i] + a.bytes <= p.bytes);
+                prop_assert!(p.offsets[i] >= 10 && p.offsets[i].is_multiple_of(4) && p.offsets[i] + a.bytes <= p.bytes);
                 for (j, b) in blocks.iter().enumerate().skip(i + 1) {
                     let apart = p.offsets[i] + a.bytes <= p.offsets[j] || p.offsets[j] + b.bytes <= p.offsets[i];
                     prop_assert!(apart || !a.meets(b));

@@ -101,8 +101,8 @@ impl Storage {
             let plain = place.offset == 0 && place.pixel_stride == info(t).c && info(t).same_shape(&info(n));
             let group = &self.members[place.group];
             let chain = |u: &usize| *u == n || group.contains(u);
-            let mine = self.users[t] == [n]
-                && group.iter().all(|m| self.users[*m].iter().all(chain) && !outputs.contains(m));
+            let mine =
+                self.users[t] == [n] && group.iter().all(|m| self.users[*m].iter().all(chain) && !outputs.contains(m));
             // A joined tensor's parts are written out of step with each other.
             let joined = group.iter().any(|m| *m < model.nodes.len() && model.nodes[*m].op == OpCode::Concat);
             if plain && mine && !joined {

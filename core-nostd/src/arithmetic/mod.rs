@@ -37,6 +37,12 @@ pub trait Arithmetic: 'static {
     /// An accumulator to the scale of the result, without its zero point.
     fn requantize(acc: i32, multiplier: i32, shift: i8) -> i32;
 
+    /// As [`Arithmetic::requantize`], for dense layers: TFLite rounds them in another way than convolutions.
+    #[inline]
+    fn requantize_dense(acc: i32, multiplier: i32, shift: i8) -> i32 {
+        Self::requantize(acc, multiplier, shift)
+    }
+
     /// a + b in the scale of the result, zero point included, not clamped. Zero points are those of a, b, result.
     fn add(r: &AddRecord, zero_points: [i8; 3], a: i8, b: i8) -> i32;
 

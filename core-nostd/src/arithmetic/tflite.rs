@@ -4,8 +4,13 @@ use crate::ops::{AddRecord, SoftmaxRecord};
 use crate::record::Field;
 
 /// The rule of TensorFlow Lite's reference kernels, bit for bit: double rounding in
-/// `MultiplyByQuantizedMultiplier`, and gemmlowp's fixed-point exponential in softmax (`tensorflow/lite/kernels/
-/// internal/common.h`, `reference/softmax.h`, `gemmlowp/fixedpoint/fixedpoint.h`).
+/// `MultiplyByQuantizedMultiplier`, single rounding in dense layers, and gemmlowp's fixed-point exponential in softmax
+/// (`tensorflow/lite/kernels/internal/common.h`, `reference/integer_ops/fully_connected.h`, `reference/softmax.h`,
+/// `gemmlowp/fixedpoint/fixedpoint.h`).
+///
+/// A mean is requantized as a convolution is, with a multiplier that has the division by the count in it: q of the
+/// ratio of scales is shifted left by ⌊log₂ count⌋ (but to no right shift above 31) and divided by the count, rounding
+/// down, and the shift is less by as much.
 #[derive(Clone, Copy, Debug)]
 pub enum Tflite {}
 
@@ -105,9 +110,20 @@ impl Arithmetic for Tflite {
     }
 
     #[inline]
+    fn requantize_dense(acc: i32, multiplier: i32, shift: i8) -> i32 {
+        // One rounding, halves up.
+        let right = (31 - i32::from(shift)).clamp(1, 62) as u32;
+        ((i64::from(acc) * i64::from(multiplier) + (1i64 << (right - 1))) >> right) as i32
+    }
+
+    #[inline]
     fn add(r: &AddRecord, [za, zb, zout]: [i8; 3], a: i8, b: i8) -> i32 {
         let scaled = |x: i8, z: i8, m: i32, s: i8| multiply((i32::from(x) - i32::from(z)) << 20, m, s);
-        let sum = scaled(a, za, r.a_multiplier, r.a_shift).wrapping_add(scaled(b, zb, r.b_multiplier, r.b_shift));
+        let a = scaled(a, za, r.a_multiplier, r.a_shift);
+        // A negative multiplier is a subtraction: rounding is not symmetric, so the sign comes last.
+        let negative = r.b_multiplier < 0;
+        let b = scaled(b, zb, r.b_multiplier.saturating_abs(), r.b_shift);
+        let sum = if negative { a.wrapping_sub(b) } else { a.wrapping_add(b) };
         multiply(sum, r.out_multiplier, r.out_shift).saturating_add(i32::from(zout))
     }
 
@@ -163,6 +179,9 @@ mod tests {
         assert_eq!(high_mul(i32::MIN, i32::MIN), i32::MAX);
         assert_eq!(high_mul(1 << 30, 1 << 30), 1 << 29);
         assert_eq!(multiply(100, 1 << 30, 1), 100);
+        // 5/16·4: 1.25 once, 1.5 and then 2 in two steps of halves away from zero.
+        assert_eq!(multiply(5, 1 << 30, -1), 2);
+        assert_eq!(Tflite::requantize_dense(5, 1 << 30, -1), 1);
     }
 
     #[test]
@@ -178,6 +197,9 @@ mod tests {
         #[test]
         fn nothing_panics(acc in any::<i32>(), m in any::<i32>(), s in any::<i8>(), n in any::<u16>(), mut px in proptest::collection::vec(any::<u8>(), 0..20), dm in any::<i32>()) {
             Tflite::requantize(acc, m, s);
+            Tflite::requantize_dense(acc, m, s);
+            let r = AddRecord { a_multiplier: m, b_multiplier: acc, out_multiplier: m, a_shift: s, b_shift: -1, out_shift: s, lo: 0, hi: 0 };
+            Tflite::add(&r, [-128, 127, 3], 127, -128);
             Tflite::average(acc, n, [0; 2], m, s);
             let r = SoftmaxRecord { table: 0, entries: 0, multiplier: m, shift: s, diff_min: dm };
             Tflite::softmax(&r, &[], &mut px);

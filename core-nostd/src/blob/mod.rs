@@ -123,10 +123,8 @@ record! {
         band: u8,
         /// First operand: a tensor.
         in0: u16,
-        /// Second operand, or [`NONE`].
+        /// Second operand, or [`NONE`]; of a reduction, which has one operand: the buffer of its accumulator.
         in1: u16,
-        /// Buffer of the accumulator of a reduction, or [`NONE`].
-        aux: u16,
     }
 }
 
@@ -137,6 +135,16 @@ impl NodeHeader {
     /// Flag: the op takes the rows of its operand as they come. Repeats what its `check` says, so that the
     /// schedule can ask cheaply.
     pub const REDUCTION: u8 = 2;
+
+    /// The second operand.
+    pub fn second(&self) -> Option<u16> {
+        (self.flags & Self::REDUCTION == 0 && self.in1 != NONE).then_some(self.in1)
+    }
+
+    /// The buffer of the accumulator.
+    pub fn accumulator(&self) -> Option<u16> {
+        (self.flags & Self::REDUCTION != 0 && self.in1 != NONE).then_some(self.in1)
+    }
 }
 
 record! {
@@ -153,7 +161,7 @@ record! {
         /// Bytes from one pixel to the next: more than its channels' where the tensor is a slice of a wider one.
         pixel_stride: u16,
         /// Byte of its first element: in a ring within a row, else within the buffer.
-        offset: u32,
+        offset: u16,
         /// Element that stands for zero; padding is filled with it.
         zero_point: i8,
         /// [`crate::DType`].
@@ -172,8 +180,6 @@ record! {
         rows: u16,
         /// Index of the memory region: 0 is the arena.
         region: u8,
-        /// Reserved, zero.
-        reserved: u8,
     }
 }
 
@@ -256,17 +262,17 @@ mod tests {
             w: 5,
             c: 6,
             pixel_stride: 7,
-            offset: 0x0809_0A0B,
+            offset: 0x0809,
             zero_point: -2,
             dtype: 3,
         };
-        round_trip(t, 16);
-        let mut out = [0u8; 16];
+        round_trip(t, 14);
+        let mut out = [0u8; 14];
         t.write(&mut out).unwrap();
-        assert_eq!(out, [2, 1, 4, 3, 5, 0, 6, 0, 7, 0, 0x0B, 0x0A, 9, 8, 0xFE, 3]);
-        round_trip(BufferRecord { offset: 1, length: 2, rows: 3, region: 4, reserved: 0 }, 12);
+        assert_eq!(out, [2, 1, 4, 3, 5, 0, 6, 0, 7, 0, 9, 8, 0xFE, 3]);
+        round_trip(BufferRecord { offset: 1, length: 2, rows: 3, region: 4 }, 11);
         round_trip(SegmentRecord { first: 1, count: 2, scratch_offset: 3, scratch_length: 4 }, 12);
-        round_trip(NodeHeader { op: 300, version: 1, flags: 1, band: 200, in0: 1, in1: NONE, aux: 3 }, 11);
+        round_trip(NodeHeader { op: 300, version: 1, flags: 1, band: 200, in0: 1, in1: NONE }, 9);
         round_trip(SectionEntry { id: 1, flags: 1, offset: 70000, length: 3 }, 12);
         round_trip(GoldenRecord { seed: 1, crc: 0xFFFF_FFFF }, 8);
     }

@@ -31,10 +31,8 @@ record! {
         shift: i8,
         /// How weights are packed. 0: plain, `[O, KH, KW, I]` (depthwise: `[KH, KW, O]`).
         packing: u8,
-        /// Byte of the weights among the constants.
+        /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
-        /// Byte of the channel parameters.
-        channels: u32,
     }
 }
 
@@ -88,8 +86,7 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
         }
         let per_channel = usize::from(r.kernel_h) * usize::from(r.kernel_w) * usize::from(x.c);
         let weights = per_channel.checked_mul(usize::from(y.c)).ok_or(Fault::Shape)?;
-        node.consts(r.weights, weights)?;
-        node.consts(r.channels, usize::from(y.c) * A::CHANNEL)?;
+        node.layer::<A>(r.weights, weights)?;
         let macs = (weights as u64).saturating_mul(u64::from(y.h) * u64::from(y.w));
         Ok(Need {
             windows: [window, Window::SAME],
@@ -107,8 +104,8 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
         let ic = usize::from(x.c);
         let row_weights = usize::from(r.kernel_w) * ic;
         let per_channel = usize::from(r.kernel_h) * row_weights;
-        let weights = cx.node.consts(r.weights, per_channel * usize::from(y.c)).map_err(|_| wrong)?;
-        let channels = cx.node.consts(r.channels, usize::from(y.c) * A::CHANNEL).map_err(|_| wrong)?;
+        let (weights, channels) =
+            cx.node.layer::<A>(r.weights, per_channel * usize::from(y.c)).map_err(|_| wrong)?;
         let rows = cx.inputs[0];
         let pad = x.zero_point;
         let stride = rows.pixel_stride();

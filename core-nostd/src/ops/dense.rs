@@ -15,10 +15,8 @@ record! {
         shift: i8,
         /// How weights are packed. 0: plain, `[O, I]`.
         packing: u8,
-        /// Byte of the weights among the constants.
+        /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
-        /// Byte of the channel parameters.
-        channels: u32,
     }
 }
 
@@ -42,8 +40,7 @@ impl<A: Arithmetic> Kernel for Dense<A> {
             return Err(Fault::Field);
         }
         let weights = usize::from(x.c).checked_mul(usize::from(y.c)).ok_or(Fault::Shape)?;
-        node.consts(r.weights, weights)?;
-        node.consts(r.channels, usize::from(y.c) * A::CHANNEL)?;
+        node.layer::<A>(r.weights, weights)?;
         let macs = (weights as u64).saturating_mul(u64::from(y.h) * u64::from(y.w));
         Ok(Need { in_place: 0, macs: u32::try_from(macs).unwrap_or(u32::MAX), ..Need::ELEMENTWISE })
     }
@@ -54,8 +51,7 @@ impl<A: Arithmetic> Kernel for Dense<A> {
         let r: DenseRecord = cx.node.fields().map_err(|_| wrong)?;
         let (x, y) = (&cx.node.in0, &cx.node.out);
         let (ic, oc) = (usize::from(x.c), usize::from(y.c));
-        let weights = cx.node.consts(r.weights, ic * oc).map_err(|_| wrong)?;
-        let channels = cx.node.consts(r.channels, oc * A::CHANNEL).map_err(|_| wrong)?;
+        let (weights, channels) = cx.node.layer::<A>(r.weights, ic * oc).map_err(|_| wrong)?;
         let rows = cx.inputs[0];
         for oy in y0..y1 {
             for (out, pixel) in cx.out.pixels(oy).zip(rows.pixels(oy)) {
@@ -64,7 +60,7 @@ impl<A: Arithmetic> Kernel for Dense<A> {
                 for ((out, weights), channel) in out.iter_mut().zip(weights).zip(channels) {
                     let c = A::channel(channel, r.shift);
                     let acc = c.bias.wrapping_add(carafe_cpu::dot(pixel, weights));
-                    *out = finish(A::requantize(acc, c.multiplier, c.shift), y.zero_point, r.lo, r.hi);
+                    *out = finish(A::requantize_dense(acc, c.multiplier, c.shift), y.zero_point, r.lo, r.hi);
                 }
             }
         }

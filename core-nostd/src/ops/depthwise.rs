@@ -29,8 +29,7 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
             return Err(Fault::Shape);
         }
         let weights = usize::from(r.kernel_h) * usize::from(r.kernel_w) * usize::from(y.c);
-        node.consts(r.weights, weights)?;
-        node.consts(r.channels, usize::from(y.c) * A::CHANNEL)?;
+        node.layer::<A>(r.weights, weights)?;
         let macs = (weights as u64).saturating_mul(u64::from(y.h) * u64::from(y.w));
         Ok(Need {
             windows: [window, Window::SAME],
@@ -48,8 +47,7 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
         let oc = usize::from(y.c);
         let taps = usize::from(r.kernel_h) * usize::from(r.kernel_w);
         let multiplier = usize::from(y.c.checked_div(x.c).ok_or(wrong)?);
-        let weights = cx.node.consts(r.weights, taps * oc).map_err(|_| wrong)?;
-        let channels = cx.node.consts(r.channels, oc * A::CHANNEL).map_err(|_| wrong)?;
+        let (weights, channels) = cx.node.layer::<A>(r.weights, taps * oc).map_err(|_| wrong)?;
         let rows = cx.inputs[0];
         let stride = rows.pixel_stride();
         for oy in y0..y1 {

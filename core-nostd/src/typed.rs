@@ -1,0 +1,290 @@
+//! What `carafe_macros::include_model!` builds the interface of one model from. Of use without the macro too.
+
+use core::ops::{Deref, DerefMut};
+
+use crate::arena::pieces;
+use crate::{Model, RunError, Session};
+
+/// `N` bytes at an address that is a multiple of 16: a blob, or an arena.
+#[repr(C, align(16))]
+pub struct Aligned<const N: usize>([u8; N]);
+
+impl<const N: usize> Aligned<N> {
+    /// Of these bytes.
+    pub const fn new(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+
+    /// Zeros: as a `static` they take no flash.
+    pub const fn zeroed() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Aligned<N> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Aligned<N> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> core::fmt::Debug for Aligned<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Aligned<{N}>")
+    }
+}
+
+/// An element of an input as an application has it.
+///
+/// * `i8`: the quantized element itself.
+/// * `u8`: the same, counted from 0 instead of −128, as cameras have it. In these terms the zero point is 128 higher;
+///   an input with zero point −128 and scale `s` takes `real = s · u8`.
+pub trait Element: Copy + sealed::Sealed {
+    /// The byte that the arena takes.
+    fn to_byte(self) -> u8;
+}
+
+impl Element for i8 {
+    #[inline]
+    fn to_byte(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Element for u8 {
+    #[inline]
+    fn to_byte(self) -> u8 {
+        self ^ 0x80
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for i8 {}
+    impl Sealed for u8 {}
+}
+
+/// What is known of an input or output before anything runs. `real = scale · (q − zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TensorSpec {
+    /// Its name in the model.
+    pub name: &'static str,
+    /// Extents, outermost first.
+    pub shape: &'static [usize],
+    /// See above.
+    pub scale: f32,
+    /// See above.
+    pub zero_point: i8,
+}
+
+impl TensorSpec {
+    /// The element that stands for a real number, as the converter rounds: to nearest, halves away from zero, saturated.
+    pub fn quantize(&self, real: f32) -> i8 {
+        let x = real / self.scale;
+        // A cast cuts towards zero, saturates, and makes 0 of NaN; the rest is exact as long as it matters.
+        let whole = x as i32;
+        let rest = x - whole as f32;
+        let nearest = whole.saturating_add(i32::from(rest >= 0.5)).saturating_sub(i32::from(rest <= -0.5));
+        nearest.saturating_add(i32::from(self.zero_point)).clamp(-128, 127) as i8
+    }
+
+    /// The real number that an element stands for.
+    pub fn dequantize(&self, q: i8) -> f32 {
+        (f32::from(q) - f32::from(self.zero_point)) * self.scale
+    }
+}
+
+/// One inference from start to end. `fill(i, to)` writes the next bytes of input `i` (quantized, row by row, channels
+/// innermost): all of them at once, or, where the input is pushed, one row at a time, for which `ROW` bytes of stack are
+/// taken (the longest row of a pushed input; 0 if there is none).
+///
+/// # Errors
+/// As [`Session::start`] and [`crate::Run::run`]; [`RunError::Input`] if `ROW` is too small.
+pub fn infer<const ROW: usize>(
+    session: &mut Session<'_>,
+    arena: &mut [u8],
+    mut fill: impl FnMut(usize, &mut [u8]),
+) -> Result<(), RunError> {
+    let model = *session.model();
+    let mut run = session.start(arena)?;
+    for i in 0..model.inputs() {
+        match run.input(i) {
+            Ok(to) => fill(i, to),
+            Err(_) if ROW > 0 => {}
+            Err(e) => return Err(e),
+        }
+    }
+    if ROW == 0 {
+        return run.run();
+    }
+    let mut row = [0u8; ROW];
+    loop {
+        let i = match run.run() {
+            Err(RunError::NeedsInput { input }) => usize::from(input),
+            ended => return ended,
+        };
+        let tensor = model.input(i).and_then(|io| model.tensor(io.tensor)).ok_or(RunError::Input)?;
+        let to = row.get_mut(..tensor.row_stride()).ok_or(RunError::Input)?;
+        fill(i, to);
+        run.push_rows(i, to)?;
+    }
+}
+
+/// Writes the next elements, as many as `to` takes: a body for the `fill` of [`infer`].
+#[inline]
+pub fn copy<E: Element>(from: &mut core::slice::Iter<'_, E>, to: &mut [u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from.to_byte();
+    }
+}
+
+/// A result, lying in the arena.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    bytes: &'a [u8],
+    spec: &'static TensorSpec,
+    labels: &'static [&'static str],
+}
+
+/// A class of a result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Class {
+    /// Index of its element.
+    pub index: usize,
+    /// The element as a real number: a probability, if the model ends in a softmax.
+    pub score: f32,
+    /// Its label; empty if it has none.
+    pub label: &'static str,
+}
+
+impl<'a> Output<'a> {
+    /// Output `i` of a model that has run in `arena`.
+    ///
+    /// # Errors
+    /// [`RunError::Input`] if there is no such output.
+    pub fn read(
+        model: &Model<'_>,
+        arena: &'a [u8],
+        i: usize,
+        spec: &'static TensorSpec,
+        labels: &'static [&'static str],
+    ) -> Result<Self, RunError> {
+        let lies = || {
+            let tensor = model.tensor(model.output(i)?.tensor)?;
+            pieces(&tensor, &model.buffer(tensor.buffer)?, 0, tensor.h)
+        };
+        let bytes = lies().and_then(|p| arena.get(p.first)).ok_or(RunError::Input)?;
+        Ok(Self { bytes, spec, labels })
+    }
+
+    /// The elements, quantized: `i8` in two's complement, row by row, channels innermost.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The elements, quantized.
+    pub fn elements(&self) -> impl Iterator<Item = i8> + use<'a> {
+        self.bytes.iter().map(|&b| b as i8)
+    }
+
+    /// The elements as real numbers.
+    pub fn values(&self) -> impl Iterator<Item = f32> + use<'a> {
+        let spec = self.spec;
+        self.elements().map(move |q| spec.dequantize(q))
+    }
+
+    /// Shape, scale and zero point.
+    pub fn spec(&self) -> &'static TensorSpec {
+        self.spec
+    }
+
+    /// Index of the greatest element, the first among equals.
+    pub fn top1(&self) -> usize {
+        self.after(None).map_or(0, |(index, _)| index)
+    }
+
+    /// Label of the greatest element; empty if it has none.
+    pub fn label(&self) -> &'static str {
+        self.label_of(self.top1())
+    }
+
+    fn label_of(&self, index: usize) -> &'static str {
+        self.labels.get(index).copied().unwrap_or("")
+    }
+
+    /// The classes, greatest first: `output.ranked().take(5)`. Each costs one pass over the elements.
+    pub fn ranked(&self) -> impl Iterator<Item = Class> + use<'a> {
+        let output = *self;
+        let next = move |last: &(usize, i8)| output.after(Some(*last));
+        core::iter::successors(self.after(None), next).map(move |(index, q)| Class {
+            index,
+            score: output.spec.dequantize(q),
+            label: output.label_of(index),
+        })
+    }
+
+    /// The first element, or the one that follows another in descending order.
+    fn after(&self, last: Option<(usize, i8)>) -> Option<(usize, i8)> {
+        let behind = |&(i, q): &(usize, i8)| last.is_none_or(|(li, lq)| q < lq || (q == lq && i > li));
+        self.elements().enumerate().filter(behind).reduce(|best, x| if x.1 > best.1 { x } else { best })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    static SPEC: TensorSpec = TensorSpec { name: "x", shape: &[1, 5], scale: 0.5, zero_point: -3 };
+
+    #[test]
+    fn quantizes_as_the_converter_does() {
+        let converter = |x: f32| ((x / SPEC.scale).round() as i32 - 3).clamp(-128, 127) as i8;
+        for k in -2000..2000 {
+            let x = k as f32 * 0.0625;
+            assert_eq!(SPEC.quantize(x), converter(x), "{x}");
+        }
+        assert_eq!(SPEC.quantize(0.249_999_98), converter(0.249_999_98));
+        assert_eq!((SPEC.quantize(f32::INFINITY), SPEC.quantize(f32::NEG_INFINITY)), (127, -128));
+        assert_eq!(SPEC.quantize(f32::NAN), -3);
+        assert_eq!((SPEC.dequantize(-3), SPEC.dequantize(1)), (0.0, 2.0));
+    }
+
+    #[test]
+    fn ranks_with_the_first_among_equals() {
+        let bytes = [1, 5, 0xFF, 5, 3];
+        let output = Output { bytes: &bytes, spec: &SPEC, labels: &["a", "b", "c", "d"] };
+        assert_eq!((output.top1(), output.label()), (1, "b"));
+        let ranked: Vec<_> = output.ranked().map(|c| (c.index, c.label)).collect();
+        assert_eq!(ranked, [(1, "b"), (3, "d"), (4, ""), (0, "a"), (2, "c")]);
+        assert_eq!(output.ranked().next(), Some(Class { index: 1, score: 4.0, label: "b" }));
+        assert_eq!(output.values().collect::<Vec<_>>(), [2.0, 4.0, 1.0, 4.0, 3.0]);
+        let none = Output { bytes: &[], ..output };
+        assert_eq!((none.top1(), none.ranked().count()), (0, 0));
+    }
+
+    #[test]
+    fn elements_and_alignment() {
+        let mut to = [0; 2];
+        let mut signed = [-128i8, 0, 127].iter();
+        copy(&mut signed, &mut to);
+        assert_eq!(to, [0x80, 0]);
+        copy(&mut signed, &mut to);
+        assert_eq!(to, [127, 0]);
+        copy(&mut signed, &mut to);
+        assert_eq!(to, [127, 0]);
+        copy(&mut [0u8, 255, 1].iter(), &mut to);
+        assert_eq!(to, [0x80, 0x7F]);
+        assert_eq!(core::mem::align_of::<Aligned<3>>(), 16);
+        assert_eq!(*Aligned::<2>::zeroed(), [0, 0]);
+    }
+}
