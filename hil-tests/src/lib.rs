@@ -1,1 +1,45 @@
-//! carafe-hil
+//! Runs models on targets (this computer, an emulated board) in the same words, and holds one against the other.
+//!
+//! * [`Target`]: [`Host`] runs a model in this process, [`Qemu`] on an emulated board.
+//! * [`Client`] speaks the boards' protocol over any [`Transport`].
+//! * [`Suite`] is a list of cases; [`Suite::run`] runs it on several targets and compares the bits.
+//! * [`firmware::build`] makes a board's firmware from the checkout.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use carafe_hil::{Case, Host, Qemu, QemuOptions, Target};
+//!
+//! # fn main() -> Result<(), carafe_hil::Error> {
+//! let model = std::fs::read("kws.carafe").unwrap();
+//! let input = vec![0u8; 490];
+//! let mut targets: Vec<Box<dyn Target>> =
+//!     vec![Box::new(Host::new()), Box::new(Qemu::start("qemu-mps2-an386", QemuOptions::default())?)];
+//! for target in &mut targets {
+//!     target.load(&model)?;
+//!     let outcome = target.exec(&Case::of(&[&input]), Duration::from_secs(10))?;
+//!     println!("{}: {:?}", target.id(), outcome.outputs);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod client;
+mod error;
+pub mod firmware;
+mod host;
+mod qemu;
+pub mod sample;
+mod suite;
+mod target;
+mod transport;
+
+pub use carafe_protocol as protocol;
+pub use client::{BoardInfo, Client, Ran};
+pub use error::Error;
+pub use host::Host;
+pub use qemu::{Link, Qemu, QemuOptions};
+pub use suite::{Cell, Difference, Entry, Report, Suite, SuiteModel, Verdict};
+pub use target::{Case, LoadedModel, Outcome, RowRecord, Target};
+pub use transport::{Process, Transport};

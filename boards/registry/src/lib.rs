@@ -1,1 +1,254 @@
-//! carafe-boards
+//! What the host knows of Carafe's boards: CPU, memory, how they are reached, and which firmware they take.
+//!
+//! ```
+//! let board = carafe_boards::find("qemu-mps2-an386")?;
+//! assert_eq!(board.cpu, "cortex-m4");
+//! if let carafe_boards::Availability::Missing { why_not } = board.availability() {
+//!     println!("{}: {why_not}", board.name);
+//! }
+//! # Ok::<(), carafe_boards::UnknownBoard>(())
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod table;
+
+/// A board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Board {
+    /// Its name, as `--board` takes it and the firmware says it.
+    pub name: &'static str,
+    /// Its CPU, as `--cpu` takes it.
+    pub cpu: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// Its memory; empty for the host.
+    pub memory: &'static [Region],
+    /// How it is reached.
+    pub how: How,
+    /// What runs on it; `None` for the host.
+    pub firmware: Option<Firmware>,
+}
+
+/// A piece of a board's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Region {
+    /// What its manual calls it.
+    pub name: &'static str,
+    /// Address of the first byte.
+    pub start: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// What it is made of.
+    pub kind: RegionKind,
+}
+
+/// What a memory is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionKind {
+    /// Holds the program, and models beside it.
+    Flash,
+    /// On the chip.
+    Ram,
+    /// Outside the chip.
+    ExternalRam,
+}
+
+/// How a board is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum How {
+    /// In this process.
+    Host,
+    /// In QEMU.
+    Qemu(Machine),
+    /// Through a debug probe.
+    Probe {
+        /// The chip, as probe-rs calls it.
+        chip: &'static str,
+    },
+}
+
+/// A machine that QEMU emulates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Machine {
+    /// The emulator, as `qemu-system-arm`.
+    pub program: &'static str,
+    /// The package that has it, on Debian and its kin.
+    pub debian_package: &'static str,
+    /// What `-M` takes.
+    pub machine: &'static str,
+    /// True if the firmware speaks semihosting: to leave the emulator, and as a fast link.
+    pub semihosting: bool,
+}
+
+/// The firmware of a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Firmware {
+    /// Its crate, from the root of the checkout, with `/`.
+    pub crate_path: &'static str,
+    /// The binary in it.
+    pub binary: &'static str,
+    /// The Rust target that it is built for.
+    pub target: &'static str,
+    /// Bytes of stack that it has.
+    pub stack_bytes: u64,
+}
+
+/// Whether a board can be used here and now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It can.
+    Available,
+    /// It can't.
+    Missing {
+        /// What is missing, and the command that gets it.
+        why_not: String,
+    },
+}
+
+/// No board has that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no board `{name}`; boards are: {known}")]
+pub struct UnknownBoard {
+    /// The name asked for.
+    pub name: String,
+    /// The names there are, separated by commas.
+    pub known: String,
+}
+
+/// All boards.
+pub fn all() -> &'static [Board] {
+    table::BOARDS
+}
+
+/// The board of that name.
+///
+/// # Errors
+/// [`UnknownBoard`], with the names there are.
+pub fn find(name: &str) -> Result<&'static Board, UnknownBoard> {
+    all().iter().find(|board| board.name == name).ok_or_else(|| UnknownBoard {
+        name: name.to_owned(),
+        known: all().iter().map(|board| board.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+impl Board {
+    /// Bytes of RAM, on and off the chip; 0 for the host.
+    pub fn ram_bytes(&self) -> u64 {
+        self.bytes(|kind| kind != RegionKind::Flash)
+    }
+
+    /// Bytes of flash; 0 for the host.
+    pub fn flash_bytes(&self) -> u64 {
+        self.bytes(|kind| kind == RegionKind::Flash)
+    }
+
+    fn bytes(&self, wanted: impl Fn(RegionKind) -> bool) -> u64 {
+        self.memory.iter().filter(|region| wanted(region.kind)).map(|region| region.bytes).sum()
+    }
+
+    /// Looks whether it can be used: the emulator on `PATH`, for one that is emulated.
+    pub fn availability(&self) -> Availability {
+        match self.how {
+            How::Host => Availability::Available,
+            How::Qemu(machine) => machine.availability(),
+            How::Probe { .. } => Availability::Missing {
+                why_not: format!("boards behind a debug probe are not supported yet, so `{}` can't be used", self.name),
+            },
+        }
+    }
+}
+
+impl How {
+    /// One word: `host`, `qemu` or `probe`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            How::Host => "host",
+            How::Qemu(_) => "qemu",
+            How::Probe { .. } => "probe",
+        }
+    }
+}
+
+impl Machine {
+    fn availability(&self) -> Availability {
+        match which::which(self.program) {
+            Ok(_) => Availability::Available,
+            Err(_) => Availability::Missing {
+                why_not: format!("`{}` is not on PATH; get it by: {}", self.program, self.install_command()),
+            },
+        }
+    }
+
+    /// The command that installs the emulator on this operating system.
+    pub fn install_command(&self) -> String {
+        if cfg!(target_os = "macos") {
+            "brew install qemu".to_owned()
+        } else if cfg!(windows) {
+            "winget install SoftwareFreedomConservancy.QEMU (and put its folder on PATH)".to_owned()
+        } else {
+            format!("sudo apt-get install {} (or your distribution's package of QEMU)", self.debian_package)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for (i, board) in all().iter().enumerate() {
+            assert_eq!(find(board.name), Ok(board));
+            assert!(all()[..i].iter().all(|other| other.name != board.name), "{} is there twice", board.name);
+            assert_eq!(board.firmware.is_some(), board.how != How::Host);
+        }
+        let error = find("nonesuch").unwrap_err();
+        assert!(error.to_string().contains("qemu-mps2-an386"), "{error}");
+    }
+
+    #[test]
+    fn regions_do_not_overlap() {
+        for board in all() {
+            for (i, a) in board.memory.iter().enumerate() {
+                for b in &board.memory[..i] {
+                    let apart = a.start + a.bytes <= b.start || b.start + b.bytes <= a.start;
+                    assert!(apart, "{}: {} and {} overlap", board.name, a.name, b.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn firmware_crates_exist_and_have_a_lock_file() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for firmware in all().iter().filter_map(|board| board.firmware) {
+            assert!(root.join(firmware.crate_path).join("Cargo.lock").exists(), "{}", firmware.crate_path);
+        }
+    }
+
+    #[test]
+    fn an_emulator_that_is_not_there_comes_with_the_command_that_gets_it() {
+        let machine = Machine {
+            program: "qemu-system-nonesuch",
+            debian_package: "qemu-system-none",
+            machine: "m",
+            semihosting: true,
+        };
+        let Availability::Missing { why_not } = machine.availability() else { panic!("no such program exists") };
+        assert!(why_not.contains("qemu-system-nonesuch") && why_not.contains("install"), "{why_not}");
+    }
+
+    #[test]
+    fn sums_of_memory() {
+        let board = find("qemu-mps2-an386").unwrap();
+        assert_eq!((board.ram_bytes(), board.flash_bytes()), (20 << 20, 4 << 20));
+        assert_eq!(find("host").unwrap().availability(), Availability::Available);
+    }
+}

@@ -1,0 +1,91 @@
+//! Building a board's firmware from the checkout.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use carafe_boards::{Board, Firmware};
+
+use crate::Error;
+
+/// The root of the checkout that this program was built in.
+pub fn checkout() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// The folder that firmware is built in: `firmware` in the workspace's target folder.
+pub fn target_dir() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    checkout().join(target).join("firmware")
+}
+
+/// Builds the firmware of a board, release profile, and returns the ELF file. What cargo says goes to standard error.
+///
+/// # Errors
+/// The board has no firmware, the checkout is gone, the Rust target is missing (with the command that gets it), or it
+/// does not compile.
+pub fn build(board: &Board) -> Result<PathBuf, Error> {
+    let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
+    let firmware = board.firmware.ok_or_else(|| fail("it needs none".to_owned()))?;
+    let folder = checkout().join(firmware.crate_path);
+    if !folder.join("Cargo.toml").exists() {
+        return Err(fail(format!(
+            "{} is not there: this program needs the checkout it was built in, or the path of a firmware",
+            folder.display()
+        )));
+    }
+    has_target(&firmware).map_err(fail)?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(&cargo)
+        .args(["build", "--release", "--locked", "--target", firmware.target])
+        .current_dir(&folder)
+        .env("CARGO_TARGET_DIR", target_dir())
+        // Flags meant for the host's code would break the board's.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .env_remove("CARGO_BUILD_RUSTFLAGS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|error| fail(format!("cargo could not be started: {error}")))?;
+    if !status.success() {
+        return Err(fail(format!("cargo failed in {} (see above)", firmware.crate_path)));
+    }
+    let elf = target_dir().join(firmware.target).join("release").join(firmware.binary);
+    if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
+}
+
+/// Looks for the target's standard library; says the command that gets it.
+fn has_target(firmware: &Firmware) -> Result<(), String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", firmware.target])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("rustc could not be started: {error}"))?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && Path::new(folder.trim()).exists() {
+        return Ok(());
+    }
+    Err(format!("the Rust target {0} is not installed; get it by: rustup target add {0}", firmware.target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_target_comes_with_the_command_that_gets_it() {
+        let mut firmware = carafe_boards::find("qemu-mps2-an386").unwrap().firmware.unwrap();
+        firmware.target = "nonesuch-none-eabi";
+        let error = has_target(&firmware).unwrap_err();
+        assert!(error.contains("rustup target add nonesuch-none-eabi"), "{error}");
+    }
+
+    #[test]
+    fn the_host_has_no_firmware() {
+        assert!(matches!(build(carafe_boards::find("host").unwrap()), Err(Error::Firmware { .. })));
+    }
+}

@@ -1,0 +1,219 @@
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use carafe::Model;
+use carafe_boards::{Availability, Board, How, Machine};
+use carafe_protocol::{Counter, CounterKind, Observe};
+
+use crate::client::{BoardInfo, Client, Ran};
+use crate::host::check_inputs;
+use crate::target::{Case, LoadedModel, Outcome, Target};
+use crate::transport::Process;
+use crate::{Error, firmware};
+
+/// How to talk to an emulated board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Link {
+    /// Semihosting's standard input and output: megabytes a second.
+    #[default]
+    Console,
+    /// The board's emulated UART: 30 KB/s, but what a real board would do.
+    Uart,
+}
+
+/// What can be chosen about an emulated board.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct QemuOptions {
+    /// A firmware; `None` builds it from the checkout.
+    pub firmware: Option<PathBuf>,
+    /// How to talk to it.
+    pub link: Link,
+    /// Run on QEMU's instruction counter: time then depends on the program alone, and [`Outcome::instructions`] is
+    /// there. About half as fast.
+    pub count_instructions: bool,
+}
+
+/// 2^6 = 64 ns per instruction, longer than a tick of a 25 MHz timer, so that single instructions can be told apart.
+const ICOUNT_SHIFT: u32 = 6;
+/// For the emulator to start and the firmware to answer.
+const START: Duration = Duration::from_secs(20);
+
+/// An emulated board. QEMU ends with it.
+pub struct Qemu {
+    board: &'static Board,
+    machine: Machine,
+    options: QemuOptions,
+    elf: PathBuf,
+    /// `None` after a failure, until the next start.
+    client: Option<Client<Process>>,
+    info: BoardInfo,
+    blob: Option<Vec<u8>>,
+}
+
+impl Qemu {
+    /// Starts the board of that name, and builds its firmware first if none is given.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the emulator is not installed; no such board, no firmware, or no answer.
+    pub fn start(name: &str, options: QemuOptions) -> Result<Self, Error> {
+        let board = carafe_boards::find(name)?;
+        let How::Qemu(machine) = board.how else { return Err(Error::NotEmulated { board: name.to_owned() }) };
+        if let Availability::Missing { why_not } = board.availability() {
+            return Err(Error::Unavailable { board: name.to_owned(), why_not });
+        }
+        let elf = match &options.firmware {
+            Some(path) if path.exists() => path.clone(),
+            Some(path) => return Err(Error::NoFirmware { board: name.to_owned(), path: path.clone() }),
+            None => firmware::build(board)?,
+        };
+        let (client, info) = spawn(board, &machine, &options, &elf)?;
+        Ok(Self { board, machine, options, elf, client: Some(client), info, blob: None })
+    }
+
+    /// What the board said of itself.
+    pub fn info(&self) -> &BoardInfo {
+        &self.info
+    }
+
+    /// The ELF file that it runs.
+    pub fn firmware(&self) -> &std::path::Path {
+        &self.elf
+    }
+
+    /// The client, to speak to the board directly; after a failure it is started afresh, with its model.
+    ///
+    /// # Errors
+    /// The board does not start.
+    pub fn client(&mut self) -> Result<&mut Client<Process>, Error> {
+        if self.client.is_none() {
+            let (mut client, info) = spawn(self.board, &self.machine, &self.options, &self.elf)?;
+            if let Some(blob) = &self.blob {
+                client.load(blob)?;
+            }
+            self.info = info;
+            return Ok(self.client.insert(client));
+        }
+        self.client.as_mut().ok_or_else(|| Error::NoModel { board: self.board.name.to_owned() })
+    }
+
+    /// Does something on the board; after a hang or a lost link once more, on a fresh start. True if it was needed.
+    fn with_restart<R>(
+        &mut self,
+        mut action: impl FnMut(&mut Client<Process>) -> Result<R, Error>,
+    ) -> Result<(R, bool), Error> {
+        let first = self.client().and_then(&mut action);
+        match first {
+            Ok(result) => Ok((result, false)),
+            Err(error) if error.is_link() => {
+                self.client = None;
+                let second = self.client().and_then(&mut action);
+                if second.as_ref().is_err_and(Error::is_link) {
+                    self.client = None;
+                }
+                second.map(|result| (result, true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn instructions(&self, ticks: u64, counter: Counter) -> Option<u64> {
+        if !self.options.count_instructions || counter.kind != CounterKind::Time {
+            return None;
+        }
+        let ns = u128::from(ticks) * 1_000_000_000 / u128::from(counter.hz.max(1));
+        u64::try_from(ns >> ICOUNT_SHIFT).ok()
+    }
+}
+
+fn spawn(
+    board: &Board,
+    machine: &Machine,
+    options: &QemuOptions,
+    elf: &std::path::Path,
+) -> Result<(Client<Process>, BoardInfo), Error> {
+    let mut command = Command::new(machine.program);
+    command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]);
+    match options.link {
+        Link::Uart => command.args([
+            "-chardev",
+            "stdio,id=link,signal=off",
+            "-serial",
+            "chardev:link",
+            "-semihosting-config",
+            "enable=on,target=native",
+        ]),
+        Link::Console => {
+            command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native,arg=link=console"])
+        }
+    };
+    if options.count_instructions {
+        command.arg("-icount").arg(format!("shift={ICOUNT_SHIFT}"));
+    }
+    command.arg("-kernel").arg(elf);
+    let process = Process::start(&mut command).map_err(|source| Error::Spawn {
+        board: board.name.to_owned(),
+        program: machine.program.to_owned(),
+        source,
+    })?;
+    let mut client = Client::new(board.name, process);
+    let info = client.hello(START)?;
+    Ok((client, info))
+}
+
+impl Target for Qemu {
+    fn id(&self) -> &str {
+        self.board.name
+    }
+
+    fn load(&mut self, blob: &[u8]) -> Result<LoadedModel, Error> {
+        self.blob = None;
+        let (loaded, _) = self.with_restart(|client| client.load(blob))?;
+        self.blob = Some(blob.to_vec());
+        Ok(LoadedModel { arena_bytes: loaded.arena_bytes as usize, state_bytes: loaded.state_bytes as usize })
+    }
+
+    fn exec(&mut self, case: &Case<'_>, limit: Duration) -> Result<Outcome, Error> {
+        let blob = self.blob.take().ok_or_else(|| Error::NoModel { board: self.board.name.to_owned() })?;
+        let sizes = output_sizes(self.board.name, &blob, case);
+        self.blob = Some(blob);
+        let sizes = sizes?;
+        let (mut outcome, restarted) = self.with_restart(|client| exec(client, case, &sizes, limit))?;
+        outcome.restarted = restarted;
+        outcome.counter = Some(self.info.counter).filter(|counter| counter.hz > 0);
+        outcome.instructions = self.instructions(outcome.ticks, self.info.counter);
+        Ok(outcome)
+    }
+}
+
+/// Bytes of each output. The host's own view of the model serves; the board has verified the same bytes.
+fn output_sizes(board: &str, blob: &[u8], case: &Case<'_>) -> Result<Vec<usize>, Error> {
+    let refused = |source| Error::Blob { board: board.to_owned(), source };
+    let model = Model::verify(blob, carafe::ops::ALL).map_err(refused)?;
+    check_inputs(board, &model, case)?;
+    Ok((0..model.outputs()).filter_map(|i| model.output(i)).map(|io| io.bytes).collect())
+}
+
+fn exec(client: &mut Client<Process>, case: &Case<'_>, sizes: &[usize], limit: Duration) -> Result<Outcome, Error> {
+    for (index, tensor) in (0..).zip(&case.inputs) {
+        client.set_input(index, tensor)?;
+    }
+    let Ran { stats, first_output, rows } = client.run(case.observe, limit)?;
+    let mut outputs = Vec::new();
+    outputs.extend(first_output);
+    for (index, &len) in sizes.iter().enumerate().skip(outputs.len()) {
+        outputs.push(client.output(index as u16, len)?);
+    }
+    Ok(Outcome {
+        outputs,
+        ticks: stats.ticks,
+        steps: stats.steps,
+        arena_bytes: stats.arena_bytes as usize,
+        arena_high_water: stats.arena_high_water as usize,
+        stack_bytes: stats.stack_bytes.map(|bytes| bytes as usize),
+        profile: if case.observe == Observe::Profile { client.profile()? } else { Vec::new() },
+        rows,
+        ..Outcome::default()
+    })
+}
