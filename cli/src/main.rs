@@ -1,2 +1,69 @@
-//! carafe-cli
-fn main() {}
+//! The `carafe` command: converts trained models into blobs for microcontrollers, looks into them, and runs them, here
+//! and on boards.
+#![forbid(unsafe_code)]
+
+mod board;
+mod commands;
+mod conversion;
+mod data_args;
+mod demo;
+mod failure;
+mod files;
+mod memory;
+mod tensors;
+mod ui;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use ui::Ui;
+
+/// Brings trained neural networks to microcontrollers.
+#[derive(Debug, Parser)]
+#[command(name = "carafe", version, max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    /// Print one JSON object on stdout, and nothing else there; also for errors
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
+    /// No progress and no notes, only results, warnings and errors
+    #[arg(long, short, global = true, help_heading = "Output")]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(commands::demo::Args),
+    Convert(commands::convert::Args),
+    Inspect(commands::inspect::Args),
+    Run(commands::run::Args),
+    Eval(commands::eval::Args),
+    Bench(commands::bench::Args),
+    Boards(commands::boards::Args),
+    Completions(commands::completions::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let ui = Ui::new(cli.json, cli.quiet);
+    let result = match cli.command {
+        Command::Demo(args) => commands::demo::run(&args, &ui),
+        Command::Convert(args) => commands::convert::run(&args, &ui),
+        Command::Inspect(args) => commands::inspect::run(&args, &ui),
+        Command::Run(args) => commands::run::run(&args, &ui),
+        Command::Eval(args) => commands::eval::run(&args, &ui),
+        Command::Bench(args) => commands::bench::run(&args, &ui),
+        Command::Boards(args) => commands::boards::run(&args, &ui),
+        Command::Completions(args) => commands::completions::run(&args, &ui),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error, &ui),
+    }
+}

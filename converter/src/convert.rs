@@ -1,17 +1,41 @@
 //! The whole way from a graph to a blob, for the command line and for `build.rs`.
 
-use carafe_graph::{Graph, GraphError, Tensor};
+use carafe_graph::{Graph, GraphError, Layout, Tensor};
 use carafe_quantizer::{Progress, QuantGraph, Report, quantize};
 use rayon::prelude::*;
 
+use crate::dataset::{Dataset, Preprocess};
 use crate::lower::{self, Lowered};
-use crate::passes::{self, Optimized, PassError};
+use crate::passes::{self, Camera, Optimized, PassError};
 use crate::plan::{self, Plan, PlanOptions};
 use crate::write::{self, WriteOptions};
+
+/// What the device's first input takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputKind {
+    /// int8, quantized by what calibration finds.
+    #[default]
+    I8,
+    /// Unsigned bytes as a camera delivers them; mean and scale of [`Options::preprocess`] become part of the model
+    /// ([`passes::take_bytes`]).
+    U8,
+}
+
+impl InputKind {
+    /// What fits the data that calibrate a model: bytes if the data are images or arrays of u8.
+    pub fn of(data: &Dataset) -> Self {
+        if data.is_bytes() { InputKind::U8 } else { InputKind::I8 }
+    }
+}
 
 /// What a conversion may be told.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What the first input takes. Data decide ([`InputKind::of`]), but [`convert`] does not see where samples come from.
+    pub input: InputKind,
+    /// How stored data become the first input. Samples for [`convert`] have gone through it already; it is kept in the
+    /// blob, and says what the bytes of a camera mean.
+    pub preprocess: Preprocess,
     /// Observers and ranges.
     pub quantizer: carafe_quantizer::Options,
     /// Memory.
@@ -43,6 +67,8 @@ pub struct Converted {
     pub blob: Vec<u8>,
     /// The float graph after the passes, and how its inputs and outputs relate to the model's.
     pub optimized: Optimized,
+    /// The input of bytes, if it was asked for. The quantized graph is then that of [`passes::take_bytes`].
+    pub camera: Option<Camera>,
     /// The quantized graph.
     pub quantized: QuantGraph,
     /// What quantization did.
@@ -60,6 +86,9 @@ pub enum ConvertError {
     /// A pass failed.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// The input can't take bytes.
+    #[error(transparent)]
+    Camera(#[from] passes::CameraError),
     /// Calibration samples do not fit the model.
     #[error("calibration sample {index}: {source}")]
     Sample {
@@ -82,8 +111,8 @@ pub enum ConvertError {
     Write(#[from] write::WriteError),
 }
 
-/// Converts a graph as a frontend made it. `samples` are calibration data in the model's own layout, one tensor per
-/// input.
+/// Converts a graph as a frontend made it. `samples` are calibration data in the model's own layout and numbers (mean and
+/// scale applied), one tensor per input.
 pub fn convert(
     graph: Graph,
     samples: &[Vec<Tensor>],
@@ -91,17 +120,30 @@ pub fn convert(
     watch: &dyn Watch,
 ) -> Result<Converted, ConvertError> {
     let optimized = passes::optimize(graph, &mut |name, graph| watch.pass(name, graph))?;
-    let samples: Result<Vec<Vec<Tensor>>, ConvertError> = samples
-        .par_iter()
-        .enumerate()
-        .map(|(index, s)| optimized.samples(s).map_err(|source| ConvertError::Sample { index, source }))
-        .collect();
-    let (quantized, report) = quantize(&optimized.graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
+    let bytes = match options.input {
+        InputKind::I8 => None,
+        InputKind::U8 => Some(passes::take_bytes(&optimized.graph, &options.preprocess)?),
+    };
+    let (graph, camera) = bytes.map_or((None, None), |(g, c)| (Some(g), Some(c)));
+    let sample = |(index, s): (usize, &Vec<Tensor>)| {
+        let mut sample = optimized.samples(s).map_err(|source| ConvertError::Sample { index, source })?;
+        if let (Some(first), Some(camera)) = (sample.first_mut(), &camera) {
+            *first = camera.sample(first);
+        }
+        Ok(sample)
+    };
+    let samples: Result<Vec<Vec<Tensor>>, ConvertError> = samples.par_iter().enumerate().map(sample).collect();
+    let graph = graph.as_ref().unwrap_or(&optimized.graph);
+    let (quantized, report) = quantize(graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
     watch.planning();
-    let lowered = lower::lower(&quantized)?;
+    let lowered = lower::lower(&quantized, camera.as_ref())?;
     let plan = plan::plan(&lowered, &options.plan)?;
-    let blob = write::write(&lowered, &plan, &options.write)?;
-    Ok(Converted { blob, optimized, quantized, report, lowered, plan })
+    let layout = match optimized.inputs.first() {
+        Some(input) if !input.is_unchanged() => Layout::Nchw,
+        _ => Layout::Nhwc,
+    };
+    let blob = write::write(&lowered, &plan, &options.preprocess.to_section(layout), &options.write)?;
+    Ok(Converted { blob, optimized, camera, quantized, report, lowered, plan })
 }
 
 impl Optimized {

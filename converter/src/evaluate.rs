@@ -3,15 +3,27 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use carafe::blob::StringKind;
-use carafe::{BlobError, Model, NodeId, OpCode, Probe, Rows, RunError, Session};
+use carafe::{BlobError, DType, Model, NodeId, OpCode, Probe, Rows, RunError, Session};
 use carafe_graph::{Graph, GraphError, Op, Tensor, ValueId, exec};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::dataset::DatasetError;
 use crate::passes::Optimized;
 use crate::twin;
+
+/// Samples that are read when they are wanted, so that they need not fit the memory. `get` is called from several
+/// threads.
+#[derive(Clone, Copy)]
+pub struct Source<'s> {
+    /// Number of samples.
+    pub len: usize,
+    /// Sample `i`: one tensor per input.
+    pub get: &'s (dyn Fn(usize) -> Result<Vec<Tensor>, DatasetError> + Sync),
+}
 
 /// What an evaluation found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,6 +36,8 @@ pub struct Evaluation {
     pub float_top1: Option<f64>,
     /// Fraction of samples where both find the same class.
     pub agreement: f64,
+    /// How often a class (row) was taken for a class (column); empty without labels.
+    pub confusion: Vec<Vec<u32>>,
     /// Signal to quantization noise of the first output, in dB.
     pub sqnr_db: f64,
     /// The same of the input of the softmax that makes the first output, the mean over classes removed (softmax does
@@ -67,6 +81,19 @@ pub enum EvaluateError {
         /// What the float executor says.
         source: GraphError,
     },
+    /// A sample can't be read.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
+    /// A label that is no class of the first output.
+    #[error("sample {index} has label {label}, but output 0 has {classes} classes; are these the labels of this model?")]
+    Label {
+        /// Index of the sample.
+        index: usize,
+        /// Its label.
+        label: u32,
+        /// Elements of the first output.
+        classes: usize,
+    },
     /// Nothing to evaluate, or labels of another number.
     #[error("{samples} samples and {labels} labels")]
     Count {
@@ -75,6 +102,20 @@ pub enum EvaluateError {
         /// Number of labels.
         labels: usize,
     },
+}
+
+/// The bytes that input `i` of a blob takes for numbers of the model's input, channels last. Of an image, these are the
+/// bytes that the camera delivered: mean and scale are undone.
+pub fn input_bytes(model: &Model<'_>, i: usize, real: &[f32]) -> Option<Vec<u8>> {
+    let io = model.input(i)?;
+    if io.dtype != DType::U8 {
+        return Some(real.iter().map(|&x| quantize(x, io.scale.unwrap_or(1.0), io.zero_point)).collect());
+    }
+    let channels = io.shape().last().map_or(1, |&c| usize::from(c)).max(1);
+    let stored = model.preprocess().filter(|_| i == 0);
+    let normalization: Vec<(f32, f32)> =
+        (0..channels).map(|c| stored.map_or((0.0, 1.0), |s| s.normalization(c))).collect();
+    Some(real.iter().enumerate().map(|(k, &x)| crate::passes::byte(x, normalization[k % channels])).collect())
 }
 
 /// The int8 that stands for `x`: as the quantizer rounds.
@@ -101,6 +142,9 @@ pub fn argmax<T: PartialOrd>(x: &[T]) -> usize {
 
 /// Evaluates a blob against the float graph it was made of. `samples` are in the model's own layout. `progress` is
 /// told the number of samples done.
+///
+/// # Errors
+/// Where the blob does not verify or run, or samples and labels do not fit the model.
 pub fn evaluate(
     blob: &[u8],
     optimized: &Optimized,
@@ -108,34 +152,37 @@ pub fn evaluate(
     labels: Option<&[u32]>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Evaluation, EvaluateError> {
-    if samples.is_empty() || labels.is_some_and(|l| l.len() != samples.len()) {
-        return Err(EvaluateError::Count { samples: samples.len(), labels: labels.map_or(0, <[u32]>::len) });
-    }
+    let get = |i: usize| Ok(samples[i].clone());
+    evaluate_source(blob, optimized, Source { len: samples.len(), get: &get }, labels, progress)
+}
+
+/// As [`evaluate`], of samples that are read when they are wanted.
+///
+/// # Errors
+/// As [`evaluate`], and what the source gives.
+pub fn evaluate_source(
+    blob: &[u8],
+    optimized: &Optimized,
+    source: Source<'_>,
+    labels: Option<&[u32]>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Evaluation, EvaluateError> {
     let model = Model::verify(blob, carafe::ops::ALL)?;
+    let classes = check(&model, source, labels)?;
     let layers = counterparts(&model, &optimized.graph);
     let softmax = logits(&optimized.graph);
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    let results: Result<Vec<Sample>, EvaluateError> = samples
-        .par_iter()
-        .enumerate()
-        .map(|(index, sample)| {
-            let s = one(&model, optimized, &layers, softmax, index, sample)?;
-            progress(1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-            Ok(s)
-        })
-        .collect();
-    let results = results?;
+    let results: Vec<Sample> =
+        all(source, progress, |index, sample| one(&model, optimized, &layers, softmax, index, sample))?;
 
-    let n = samples.len() as f64;
-    let fraction = |hit: &dyn Fn(usize, &Sample) -> bool| {
-        results.iter().enumerate().filter(|(i, s)| hit(*i, s)).count() as f64 / n
-    };
-    let top1 = |class: &dyn Fn(&Sample) -> usize| labels.map(|l| fraction(&|i, s| class(s) == l[i] as usize));
+    let n = source.len as f64;
+    let answers: Vec<usize> = results.iter().map(|s| s.class).collect();
+    let float_answers: Vec<usize> = results.iter().map(|s| s.float_class).collect();
     Ok(Evaluation {
-        samples: samples.len(),
-        top1: top1(&|s| s.class),
-        float_top1: top1(&|s| s.float_class),
-        agreement: fraction(&|_, s| s.class == s.float_class),
+        samples: source.len,
+        top1: labels.map(|l| right(l, &answers)),
+        float_top1: labels.map(|l| right(l, &float_answers)),
+        agreement: results.iter().filter(|s| s.class == s.float_class).count() as f64 / n,
+        confusion: labels.map_or_else(Vec::new, |l| confusion(l, &answers, classes)),
         sqnr_db: results.iter().map(|s| s.output).sum::<Error>().db(),
         logit_sqnr_db: results.iter().map(|s| s.logits).sum::<Option<Error>>().map(|e| e.db()),
         layers: layers
@@ -149,6 +196,84 @@ pub fn evaluate(
             })
             .collect(),
     })
+}
+
+/// What a blob answers, where its float model is not at hand: the class of each sample. Samples are in the blob's
+/// layout, channels last.
+///
+/// # Errors
+/// Where the blob does not verify or run, or a sample can't be read.
+pub fn classify(
+    blob: &[u8],
+    source: Source<'_>,
+    labels: Option<&[u32]>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<usize>, EvaluateError> {
+    let model = Model::verify(blob, carafe::ops::ALL)?;
+    check(&model, source, labels)?;
+    all(source, progress, |index, sample| {
+        let mut session = Session::new(model);
+        let mut arena = vec![0; model.arena_bytes()];
+        let run = |source| EvaluateError::Run { index, source };
+        let inputs = quantized(&model, &sample).map_err(run)?;
+        let outputs = twin::run(&mut session, &mut arena, &inputs, ()).map_err(run)?;
+        // Scales are positive: the order of the bytes is that of the numbers.
+        let first: Vec<i8> = outputs.first().map_or_else(Vec::new, |o| o.iter().map(|&b| b as i8).collect());
+        Ok(argmax(&first))
+    })
+}
+
+/// Fraction of answers that are right.
+pub fn right(labels: &[u32], answers: &[usize]) -> f64 {
+    let hits = labels.iter().zip(answers).filter(|(l, a)| **l as usize == **a).count();
+    hits as f64 / labels.len().min(answers.len()).max(1) as f64
+}
+
+/// How often each class (row) was taken for each class (column). Labels and answers beyond `classes` are left out.
+pub fn confusion(labels: &[u32], answers: &[usize], classes: usize) -> Vec<Vec<u32>> {
+    let mut counts = vec![vec![0; classes]; classes];
+    for (&label, &answer) in labels.iter().zip(answers) {
+        if let Some(count) = counts.get_mut(label as usize).and_then(|row| row.get_mut(answer)) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+/// Classes of the model, if samples and labels fit it.
+fn check(model: &Model<'_>, source: Source<'_>, labels: Option<&[u32]>) -> Result<usize, EvaluateError> {
+    let classes = model.output(0).map_or(0, |o| o.bytes);
+    let labels = labels.unwrap_or(&[]);
+    if source.len == 0 || (!labels.is_empty() && labels.len() != source.len) {
+        return Err(EvaluateError::Count { samples: source.len, labels: labels.len() });
+    }
+    match labels.iter().position(|&l| l as usize >= classes) {
+        Some(index) => Err(EvaluateError::Label { index, label: labels[index], classes }),
+        None => Ok(classes),
+    }
+}
+
+/// Does something with every sample, on all cores; results in the samples' order.
+fn all<R: Send>(
+    source: Source<'_>,
+    progress: &(dyn Fn(usize) + Sync),
+    work: impl Fn(usize, Vec<Tensor>) -> Result<R, EvaluateError> + Sync,
+) -> Result<Vec<R>, EvaluateError> {
+    let done = AtomicUsize::new(0);
+    (0..source.len)
+        .into_par_iter()
+        .map(|index| {
+            let result = work(index, (source.get)(index)?)?;
+            progress(1 + done.fetch_add(1, Ordering::Relaxed));
+            Ok(result)
+        })
+        .collect()
+}
+
+/// A sample, channels last, as the blob's inputs take it.
+fn quantized(model: &Model<'_>, inputs: &[Tensor]) -> Result<Vec<Vec<u8>>, RunError> {
+    let bytes = |(i, t): (usize, &Tensor)| input_bytes(model, i, t.as_f32().unwrap_or(&[])).ok_or(RunError::Input);
+    inputs.iter().enumerate().map(bytes).collect()
 }
 
 /// A node of the blob with its float counterpart.
@@ -171,7 +296,8 @@ fn counterparts(model: &Model<'_>, graph: &Graph) -> Vec<Counterpart> {
             let value = *graph.nodes[node].outputs.first()?;
             let t = model.tensor(blob_node)?;
             let elements: usize = graph.value(value).shape.iter().product();
-            let scale = model.scale(blob_node)?;
+            // 0 stands for a scale per channel, which a blob does not hold.
+            let scale = model.scale(blob_node).filter(|s| *s > 0.0)?;
             let zero_point = t.zero_point;
             (t.bytes() == elements).then_some(Counterpart { blob_node, node, value, scale, zero_point, elements })
         })
@@ -242,20 +368,15 @@ fn one(
     layers: &[Counterpart],
     logits: Option<ValueId>,
     index: usize,
-    sample: &[Tensor],
+    sample: Vec<Tensor>,
 ) -> Result<Sample, EvaluateError> {
     let float = |source| EvaluateError::Float { index, source };
-    let inputs = optimized.samples(sample).map_err(float)?;
+    let inputs = optimized.samples(&sample).map_err(float)?;
     let wanted: HashMap<ValueId, usize> = layers.iter().enumerate().map(|(k, l)| (l.value, k)).collect();
     let mut keep = Keep { wanted, values: vec![Vec::new(); layers.len()] };
     let reference = exec::run_with(&optimized.graph, &inputs, &mut keep).map_err(float)?;
 
-    let mut bytes = Vec::new();
-    for (i, t) in inputs.iter().enumerate() {
-        let io = model.input(i).ok_or(EvaluateError::Run { index, source: RunError::Input })?;
-        let floats = t.as_f32().unwrap_or(&[]);
-        bytes.push(floats.iter().map(|&x| quantize(x, io.scale.unwrap_or(1.0), io.zero_point)).collect());
-    }
+    let bytes = quantized(model, &inputs).map_err(|source| EvaluateError::Run { index, source })?;
     let slots = layers.iter().enumerate().map(|(k, l)| (l.blob_node, k)).collect();
     let mut collect = Collect { slots, data: vec![Vec::new(); layers.len()] };
     let mut session = Session::new(*model);
@@ -316,5 +437,27 @@ impl Probe for Collect {
                 self.data[k].extend_from_slice(pixel);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted() {
+        let (labels, answers) = ([0, 0, 1, 2, 2], [0, 1, 1, 2, 0]);
+        assert_eq!(right(&labels, &answers), 0.6);
+        assert_eq!(confusion(&labels, &answers, 3), [[1, 1, 0], [0, 1, 0], [1, 0, 1]]);
+        assert_eq!(right(&[], &[]), 0.0);
+    }
+
+    #[test]
+    fn errors_are_decibels() {
+        let e = Error::of(&[3.0, 4.0], [3.0, 4.5].into_iter(), false);
+        assert!((e.db() - 20.0).abs() < 1e-9);
+        assert_eq!(Error::of(&[1.0], [1.0].into_iter(), false).db(), 200.0);
+        // Without the mean these are the same.
+        assert_eq!(Error::of(&[1.0, 2.0], [11.0, 12.0].into_iter(), true).db(), 200.0);
     }
 }

@@ -3,6 +3,7 @@
 //! and the writer puts one file together.
 #![forbid(unsafe_code)]
 
+pub mod build;
 mod convert;
 pub mod dataset;
 pub mod evaluate;
@@ -13,4 +14,4 @@ pub mod plan;
 pub mod twin;
 pub mod write;
 
-pub use convert::{ConvertError, Converted, Options, Watch, convert};
+pub use convert::{ConvertError, Converted, InputKind, Options, Watch, convert};

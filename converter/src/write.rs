@@ -41,10 +41,12 @@ pub enum WriteError {
 const GOLDEN_SEED: u32 = 0x0C4A_FAFE;
 
 /// Writes a blob, verifies it, runs it once on the host, and writes the golden check of that run into it.
-pub fn write(model: &Lowered, plan: &Plan, options: &WriteOptions) -> Result<Vec<u8>, WriteError> {
-    let blob = sections(model, plan, options, None)?;
+///
+/// `preprocess` is the section of that name, or empty.
+pub fn write(model: &Lowered, plan: &Plan, preprocess: &[u8], options: &WriteOptions) -> Result<Vec<u8>, WriteError> {
+    let blob = sections(model, plan, preprocess, options, None)?;
     let crc = golden(&blob)?;
-    let blob = sections(model, plan, options, Some(GoldenRecord { seed: GOLDEN_SEED, crc }))?;
+    let blob = sections(model, plan, preprocess, options, Some(GoldenRecord { seed: GOLDEN_SEED, crc }))?;
     Model::verify(&blob, carafe::ops::ALL).map_err(WriteError::Verify)?;
     Ok(blob)
 }
@@ -76,6 +78,7 @@ fn record<R: Record>(out: &mut Vec<u8>, r: &R) {
 fn sections(
     model: &Lowered,
     plan: &Plan,
+    preprocess: &[u8],
     options: &WriteOptions,
     golden: Option<GoldenRecord>,
 ) -> Result<Vec<u8>, WriteError> {
@@ -92,6 +95,9 @@ fn sections(
     let mut g = Vec::new();
     record(&mut g, &golden.unwrap_or(GoldenRecord { seed: 0, crc: 0 }));
     list.push((section::GOLDEN, 0, g));
+    if !preprocess.is_empty() {
+        list.push((section::PREPROCESS, 0, preprocess.to_vec()));
+    }
     if options.debug {
         let scales = model.nodes.iter().map(|n| n.scale).chain(model.inputs.iter().map(|i| i.scale));
         list.push((section::SCALES, 0, scales.flat_map(f32::to_le_bytes).collect()));
@@ -217,7 +223,7 @@ fn io(model: &Lowered) -> Vec<u8> {
             dim2: dim(2),
             dim3: dim(3),
             scale: io.scale,
-            zero_point: io.info.zero_point,
+            zero_point: io.zero_point,
         };
         record(&mut out, &r);
     };

@@ -116,7 +116,7 @@ fn data_of_another_layout_is_transposed() {
 fn stored_integers_become_real_by_mean_and_scale() {
     let dir = tempfile::tempdir().unwrap();
     let path = save(&dir, "x.npy", &bytes::<i8>(&[1, 3], &[83, 84, -128]));
-    let preprocess = Preprocess { mean: vec![83.0], scale: vec![1.0 / 0.584_702_9], layout: None };
+    let preprocess = Preprocess { mean: vec![83.0], scale: vec![1.0 / 0.584_702_9], ..Preprocess::default() };
     let sample = Dataset::open(&path, &spec(&[1, 3]), &preprocess).unwrap().get(0).unwrap();
     for (got, want) in floats(&sample).iter().zip([0.0f32, 0.584_702_9, -123.372_31]) {
         assert!((got - want).abs() <= want.abs() * 3e-7, "{got} {want}");
@@ -261,7 +261,7 @@ fn a_folder_of_images() {
     assert!(set.file(1).ends_with("b.png"));
 
     let nchw = InputSpec { name: "x".into(), shape: vec![1, 3, 2, 3], layout: Layout::Nchw };
-    let preprocess = Preprocess { mean: vec![10.0, 0.0, 0.0], scale: vec![2.0], layout: None };
+    let preprocess = Preprocess { mean: vec![10.0, 0.0, 0.0], scale: vec![2.0], ..Preprocess::default() };
     let set = Dataset::open(dir.path(), &nchw, &preprocess).unwrap();
     let sample = set.get(1).unwrap();
     assert_eq!(floats(&sample)[..12], [5., 5., 5., 5., 5., 5., 0., 0.5, 1., 0., 0.5, 1.]);

@@ -3,10 +3,10 @@ use core::num::NonZeroU16;
 use crate::arena::{CounterBytes, pieces};
 use crate::blob::{
     BufferRecord, CRC_FROM, FORMAT_MAJOR, GoldenRecord, Header, IoRecord, MAGIC, NONE, NodeHeader, SectionEntry,
-    SegmentRecord, Strings, TensorRecord, crc32, section,
+    SegmentRecord, StoredPreprocess, Strings, TensorRecord, crc32, section,
 };
 use crate::record::{Field, Record};
-use crate::schedule::{Demand, Plan};
+use crate::schedule::{Demand, MADE, Plan};
 use crate::{BlobError, DType, Fault, Need, Node, NodeId, OpEntry, Registry, TensorInfo};
 
 /// A blob that has been proven: every offset, reference, type and bound in it holds. Cheap to copy.
@@ -22,6 +22,7 @@ pub struct Model<'m> {
     strings: &'m [u8],
     golden: &'m [u8],
     scales: &'m [u8],
+    preprocess: &'m [u8],
     registry: Registry<'m>,
 }
 
@@ -36,13 +37,21 @@ pub struct TensorIo {
     pub bytes: usize,
     /// real = scale · (q − zero_point); `None` if it is not quantized.
     pub scale: Option<f32>,
-    /// See `scale`.
+    /// See `scale`: its byte. [`TensorIo::zero`] reads it as what it is.
     pub zero_point: i8,
     /// Index of the tensor in the blob.
     pub tensor: u16,
 }
 
 impl TensorIo {
+    /// The zero point as a number: −128..=127, or 0..=255 if the type is [`DType::U8`].
+    pub fn zero(&self) -> i16 {
+        match self.dtype {
+            DType::U8 => i16::from(self.zero_point as u8),
+            _ => i16::from(self.zero_point),
+        }
+    }
+
     /// Extents, outermost first.
     pub fn shape(&self) -> &[u16] {
         self.shape.get(..usize::from(self.rank)).unwrap_or(&self.shape)
@@ -85,6 +94,7 @@ impl<'m> Model<'m> {
             strings: &[],
             golden: &[],
             scales: &[],
+            preprocess: &[],
             registry,
         };
         model.sections(bytes)?;
@@ -113,6 +123,7 @@ impl<'m> Model<'m> {
                 section::STRINGS => &mut self.strings,
                 section::GOLDEN => &mut self.golden,
                 section::SCALES => &mut self.scales,
+                section::PREPROCESS => &mut self.preprocess,
                 id if e.flags & section::REQUIRED != 0 => return Err(BlobError::UnknownSection { id }),
                 _ => continue,
             };
@@ -134,6 +145,9 @@ impl<'m> Model<'m> {
             if data.len() != size {
                 return Err(BlobError::Section { id });
             }
+        }
+        if !self.preprocess.is_empty() && StoredPreprocess::read(self.preprocess).is_none() {
+            return Err(BlobError::Section { id: section::PREPROCESS });
         }
         if h.nodes == 0 || h.inputs == 0 || h.outputs == 0 || tensors >= usize::from(NONE) {
             return Err(BlobError::Header);
@@ -165,7 +179,8 @@ impl<'m> Model<'m> {
             let bad = BlobError::Tensor { index };
             let t = self.tensor(index).ok_or(bad)?;
             let b = self.buffer(t.buffer).ok_or(bad)?;
-            if t.h == 0 || t.w == 0 || t.c == 0 || t.pixel_stride < t.c || t.dtype != DType::I8 {
+            let known = t.dtype == DType::I8 || (t.dtype == DType::U8 && index >= self.header.nodes);
+            if t.h == 0 || t.h == MADE || t.w == 0 || t.c == 0 || t.pixel_stride < t.c || !known {
                 return Err(bad);
             }
             match NonZeroU16::new(b.rows) {
@@ -250,7 +265,8 @@ impl<'m> Model<'m> {
     }
 
     fn check_io(&self) -> Result<(), BlobError> {
-        for i in 0..self.header.inputs + self.header.outputs {
+        // Both counts may be large: their sum need not be a u16.
+        for i in 0..self.header.inputs.checked_add(self.header.outputs).ok_or(BlobError::Header)? {
             let bad = BlobError::Io { index: i };
             let r: IoRecord = entry(self.io, i).ok_or(bad)?;
             let t = self.tensor(r.tensor).ok_or(bad)?;
@@ -261,6 +277,10 @@ impl<'m> Model<'m> {
             let b = self.buffer(t.buffer).ok_or(bad)?;
             // An output is read as a whole, without gaps; an input is written so, or pushed into a ring.
             if (!is_input && b.rows != 0) || t.pixel_stride != t.c {
+                return Err(bad);
+            }
+            // Nobody else would ask for it.
+            if r.tensor < self.header.nodes && !self.is_sink(r.tensor) {
                 return Err(bad);
             }
             let dims = [r.dim0, r.dim1, r.dim2, r.dim3];
@@ -329,7 +349,7 @@ impl<'m> Model<'m> {
             dtype: t.dtype,
             bytes: t.bytes(),
             scale: (r.quantization == 1).then_some(r.scale),
-            zero_point: t.zero_point,
+            zero_point: r.zero_point,
             tensor: r.tensor,
         })
     }
@@ -342,6 +362,11 @@ impl<'m> Model<'m> {
     /// The check that a device runs on itself.
     pub fn golden(&self) -> Option<GoldenRecord> {
         GoldenRecord::read(self.golden)
+    }
+
+    /// How images and stored arrays become the first input, if the blob says.
+    pub fn preprocess(&self) -> Option<StoredPreprocess<'m>> {
+        StoredPreprocess::read(self.preprocess)
     }
 
     /// Scale of tensor `t` (nodes' results first), if the blob keeps them.

@@ -18,9 +18,12 @@ pub struct OpCode(pub u16);
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DType {
-    /// Signed 8 bits: the type of every activation so far.
+    /// Signed 8 bits: the type of every tensor that a node makes.
     I8,
-    /// Any other code: reserved (u8, i4, i16, i32, f32, bool).
+    /// Unsigned 8 bits, as cameras deliver them: the type of a graph input, if all that read it take it as their first
+    /// operand and are convolutions, dense layers or tables.
+    U8,
+    /// Any other code: reserved (i4, i16, i32, f32, bool).
     Reserved(u8),
 }
 
@@ -29,6 +32,7 @@ impl DType {
     pub fn code(self) -> u8 {
         match self {
             DType::I8 => 0,
+            DType::U8 => 1,
             DType::Reserved(x) => x,
         }
     }
@@ -37,6 +41,7 @@ impl DType {
     pub fn from_code(code: u8) -> Self {
         match code {
             0 => DType::I8,
+            1 => DType::U8,
             x => DType::Reserved(x),
         }
     }
@@ -53,7 +58,7 @@ pub struct TensorInfo {
     pub c: u16,
     /// Element type.
     pub dtype: DType,
-    /// Element that stands for zero.
+    /// The byte of the element that stands for zero. [`TensorInfo::zero`] reads it as what it is.
     pub zero_point: i8,
     /// Buffer it lies in; [`NONE`] before it is placed.
     pub buffer: u16,
@@ -83,9 +88,25 @@ impl TensorInfo {
         Self { h, w, c, dtype: DType::I8, zero_point, buffer: NONE, pixel_stride: c, offset: 0 }
     }
 
-    /// Bytes of its elements, without gaps.
+    /// The element that stands for zero: −128..=127, or 0..=255 if the type is [`DType::U8`].
+    #[inline]
+    pub fn zero(&self) -> i16 {
+        match self.dtype {
+            DType::U8 => i16::from(self.zero_point as u8),
+            _ => i16::from(self.zero_point),
+        }
+    }
+
+    /// True if elements are [`DType::U8`].
+    #[inline]
+    pub fn unsigned(&self) -> bool {
+        self.dtype == DType::U8
+    }
+
+    /// Bytes of its elements, without gaps. (Of a tensor that is larger than memory, on a core of 32 bits: the greatest
+    /// number there is.)
     pub fn bytes(&self) -> usize {
-        usize::from(self.h) * usize::from(self.w) * usize::from(self.c)
+        usize::from(self.h).saturating_mul(usize::from(self.w)).saturating_mul(usize::from(self.c))
     }
 
     /// Bytes from the first element of a row to behind its last.
@@ -152,6 +173,16 @@ impl<'m> Node<'m> {
     /// Refuses a second operand.
     pub fn unary(&self) -> Result<(), Fault> {
         if self.in1.is_some() { Err(Fault::Operand) } else { Ok(()) }
+    }
+
+    /// Refuses a second operand, and all types but int8; the operand may be [`DType::U8`].
+    pub fn unary_bytes(&self) -> Result<(), Fault> {
+        self.unary()?;
+        if matches!(self.in0.dtype, DType::I8 | DType::U8) && self.out.dtype == DType::I8 {
+            Ok(())
+        } else {
+            Err(Fault::DType)
+        }
     }
 
     /// Refuses all but int8.

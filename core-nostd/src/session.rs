@@ -111,23 +111,26 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
     }
 
     /// Gives the next rows of input `i`, whose map does not exist as a whole. Call it when a step returns
-    /// [`RunError::NeedsInput`]; `data` is a whole number of rows, at most as many as the ring takes in one piece.
+    /// [`RunError::NeedsInput`]. `data` is a whole number of rows: one is always right; more are taken if the next step
+    /// needs them all and they lie in one piece.
     ///
     /// # Errors
-    /// [`RunError::Input`] if the length does not fit or the model does not ask for rows: they would overwrite rows
-    /// that are still to be read.
+    /// [`RunError::Input`], and nothing has changed, if the length does not fit or the model does not ask for so many
+    /// rows now: they would overwrite rows that are still to be read.
     pub fn push_rows(&mut self, i: usize, data: &[u8]) -> Result<(), RunError> {
         let model = self.model;
         let io = model.input(i).ok_or(RunError::Input)?;
         let t = model.tensor(io.tensor).ok_or(RunError::Input)?;
         let b = model.buffer(t.buffer).ok_or(RunError::Input)?;
-        let asked = schedule::next(self.model, &mut { self.state }, &mut self.counters());
-        if !matches!(asked, Ok(Next::Input(n, _)) if usize::from(n) == i) {
+        let Ok(Next::Input(n, wanted)) = schedule::next(self.model, &mut { self.state }, &mut self.counters()) else {
+            return Err(RunError::Input);
+        };
+        if usize::from(n) != i {
             return Err(RunError::Input);
         }
         let rows = data.len().checked_div(t.row_stride()).and_then(|n| u16::try_from(n).ok()).ok_or(RunError::Input)?;
         let y0 = self.counters().progress(io.tensor);
-        let y1 = y0.checked_add(rows).filter(|&y| y <= t.h && rows > 0).ok_or(RunError::Input)?;
+        let y1 = y0.checked_add(rows).filter(|&y| y <= wanted.min(t.h) && rows > 0).ok_or(RunError::Input)?;
         let p = pieces(&t, &b, y0, y1).filter(|p| p.second.is_empty()).ok_or(RunError::Input)?;
         self.high_water = self.high_water.max(p.first.end);
         let to = self.arena.get_mut(p.first).filter(|to| to.len() == data.len()).ok_or(RunError::Input)?;

@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 
 use crate::arena::pieces;
-use crate::{Model, RunError, Session};
+use crate::{DType, Model, RunError, Session};
 
 /// `N` bytes at an address that is a multiple of 16: a blob, or an arena.
 #[repr(C, align(16))]
@@ -18,6 +18,11 @@ impl<const N: usize> Aligned<N> {
     /// Zeros: as a `static` they take no flash.
     pub const fn zeroed() -> Self {
         Self([0; N])
+    }
+
+    /// The bytes.
+    pub const fn bytes(&self) -> &[u8; N] {
+        &self.0
     }
 }
 
@@ -41,13 +46,9 @@ impl<const N: usize> core::fmt::Debug for Aligned<N> {
     }
 }
 
-/// An element of an input as an application has it.
-///
-/// * `i8`: the quantized element itself.
-/// * `u8`: the same, counted from 0 instead of −128, as cameras have it. In these terms the zero point is 128 higher;
-///   an input with zero point −128 and scale `s` takes `real = s · u8`.
+/// An element of an input.
 pub trait Element: Copy + sealed::Sealed {
-    /// The byte that the arena takes.
+    /// Its byte in the arena.
     fn to_byte(self) -> u8;
 }
 
@@ -61,7 +62,7 @@ impl Element for i8 {
 impl Element for u8 {
     #[inline]
     fn to_byte(self) -> u8 {
-        self ^ 0x80
+        self
     }
 }
 
@@ -71,7 +72,8 @@ mod sealed {
     impl Sealed for u8 {}
 }
 
-/// What is known of an input or output before anything runs. `real = scale · (q − zero_point)`.
+/// What is known of an input or output before anything runs. `real = scale · (q − zero_point)`, where q is a byte read
+/// as what `dtype` says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TensorSpec {
@@ -79,26 +81,41 @@ pub struct TensorSpec {
     pub name: &'static str,
     /// Extents, outermost first.
     pub shape: &'static [usize],
-    /// See above.
+    /// Type of its elements.
+    pub dtype: DType,
+    /// See above. Where bytes of a camera are normalised per channel, the nearest such line.
     pub scale: f32,
-    /// See above.
-    pub zero_point: i8,
+    /// See above: −128..=127, or 0..=255 for [`DType::U8`].
+    pub zero_point: i16,
 }
 
 impl TensorSpec {
-    /// The element that stands for a real number, as the converter rounds: to nearest, halves away from zero, saturated.
-    pub fn quantize(&self, real: f32) -> i8 {
+    /// The byte that stands for a real number, as the converter rounds: to nearest, halves away from zero, saturated.
+    /// Cast it where the elements are `i8`: `INPUT.quantize(x) as i8`.
+    pub fn quantize(&self, real: f32) -> u8 {
         let x = real / self.scale;
         // A cast cuts towards zero, saturates, and makes 0 of NaN; the rest is exact as long as it matters.
         let whole = x as i32;
         let rest = x - whole as f32;
         let nearest = whole.saturating_add(i32::from(rest >= 0.5)).saturating_sub(i32::from(rest <= -0.5));
-        nearest.saturating_add(i32::from(self.zero_point)).clamp(-128, 127) as i8
+        let q = nearest.saturating_add(i32::from(self.zero_point));
+        match self.dtype {
+            DType::U8 => q.clamp(0, 255) as u8,
+            _ => q.clamp(-128, 127) as i8 as u8,
+        }
     }
 
-    /// The real number that an element stands for.
-    pub fn dequantize(&self, q: i8) -> f32 {
-        (f32::from(q) - f32::from(self.zero_point)) * self.scale
+    /// The real number that a byte stands for.
+    pub fn dequantize(&self, byte: u8) -> f32 {
+        f32::from(self.number(byte) - self.zero_point) * self.scale
+    }
+
+    /// A byte read as what `dtype` says.
+    fn number(&self, byte: u8) -> i16 {
+        match self.dtype {
+            DType::U8 => i16::from(byte),
+            _ => i16::from(byte as i8),
+        }
     }
 }
 
@@ -186,20 +203,15 @@ impl<'a> Output<'a> {
         Ok(Self { bytes, spec, labels })
     }
 
-    /// The elements, quantized: `i8` in two's complement, row by row, channels innermost.
+    /// The elements as they lie in the arena, row by row, channels innermost; `i8` in two's complement.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
-    }
-
-    /// The elements, quantized.
-    pub fn elements(&self) -> impl Iterator<Item = i8> + use<'a> {
-        self.bytes.iter().map(|&b| b as i8)
     }
 
     /// The elements as real numbers.
     pub fn values(&self) -> impl Iterator<Item = f32> + use<'a> {
         let spec = self.spec;
-        self.elements().map(move |q| spec.dequantize(q))
+        self.bytes.iter().map(|&byte| spec.dequantize(byte))
     }
 
     /// Shape, scale and zero point.
@@ -224,18 +236,22 @@ impl<'a> Output<'a> {
     /// The classes, greatest first: `output.ranked().take(5)`. Each costs one pass over the elements.
     pub fn ranked(&self) -> impl Iterator<Item = Class> + use<'a> {
         let output = *self;
-        let next = move |last: &(usize, i8)| output.after(Some(*last));
-        core::iter::successors(self.after(None), next).map(move |(index, q)| Class {
+        let next = move |last: &(usize, u8)| output.after(Some(*last));
+        core::iter::successors(self.after(None), next).map(move |(index, byte)| Class {
             index,
-            score: output.spec.dequantize(q),
+            score: output.spec.dequantize(byte),
             label: output.label_of(index),
         })
     }
 
-    /// The first element, or the one that follows another in descending order.
-    fn after(&self, last: Option<(usize, i8)>) -> Option<(usize, i8)> {
-        let behind = |&(i, q): &(usize, i8)| last.is_none_or(|(li, lq)| q < lq || (q == lq && i > li));
-        self.elements().enumerate().filter(behind).reduce(|best, x| if x.1 > best.1 { x } else { best })
+    /// The first element and its index, or those that follow others in descending order.
+    fn after(&self, last: Option<(usize, u8)>) -> Option<(usize, u8)> {
+        let number = |byte| self.spec.number(byte);
+        let behind = |&(i, byte): &(usize, u8)| {
+            last.is_none_or(|(at, top)| number(byte) < number(top) || (byte == top && i > at))
+        };
+        let all = self.bytes.iter().copied().enumerate();
+        all.filter(behind).reduce(|best, x| if number(x.1) > number(best.1) { x } else { best })
     }
 }
 
@@ -244,19 +260,21 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    static SPEC: TensorSpec = TensorSpec { name: "x", shape: &[1, 5], scale: 0.5, zero_point: -3 };
+    static SPEC: TensorSpec = TensorSpec { name: "x", shape: &[1, 5], dtype: DType::I8, scale: 0.5, zero_point: -3 };
 
     #[test]
     fn quantizes_as_the_converter_does() {
-        let converter = |x: f32| ((x / SPEC.scale).round() as i32 - 3).clamp(-128, 127) as i8;
+        let camera = TensorSpec { dtype: DType::U8, zero_point: 100, ..SPEC };
+        let converter = |x: f32| (x / SPEC.scale).round() as i32;
         for k in -2000..2000 {
             let x = k as f32 * 0.0625;
-            assert_eq!(SPEC.quantize(x), converter(x), "{x}");
+            assert_eq!(SPEC.quantize(x) as i8, (converter(x) - 3).clamp(-128, 127) as i8, "{x}");
+            assert_eq!(camera.quantize(x), (converter(x) + 100).clamp(0, 255) as u8, "{x}");
         }
-        assert_eq!(SPEC.quantize(0.249_999_98), converter(0.249_999_98));
-        assert_eq!((SPEC.quantize(f32::INFINITY), SPEC.quantize(f32::NEG_INFINITY)), (127, -128));
-        assert_eq!(SPEC.quantize(f32::NAN), -3);
-        assert_eq!((SPEC.dequantize(-3), SPEC.dequantize(1)), (0.0, 2.0));
+        assert_eq!(SPEC.quantize(0.249_999_98) as i8, -3);
+        assert_eq!((SPEC.quantize(f32::INFINITY) as i8, SPEC.quantize(f32::NEG_INFINITY) as i8), (127, -128));
+        assert_eq!((SPEC.quantize(f32::NAN) as i8, camera.quantize(f32::NAN)), (-3, 100));
+        assert_eq!((SPEC.dequantize(-3i8 as u8), SPEC.dequantize(1), camera.dequantize(255)), (0.0, 2.0, 77.5));
     }
 
     #[test]
@@ -282,8 +300,8 @@ mod tests {
         assert_eq!(to, [127, 0]);
         copy(&mut signed, &mut to);
         assert_eq!(to, [127, 0]);
-        copy(&mut [0u8, 255, 1].iter(), &mut to);
-        assert_eq!(to, [0x80, 0x7F]);
+        copy(&mut [1u8, 255, 1].iter(), &mut to);
+        assert_eq!(to, [1, 255]);
         assert_eq!(core::mem::align_of::<Aligned<3>>(), 16);
         assert_eq!(*Aligned::<2>::zeroed(), [0, 0]);
     }

@@ -226,6 +226,15 @@ pub enum Op {
         /// The element that is filled in.
         value: f32,
     },
+    /// Rounds to one of `levels` numbers: the elements below `input_low` become `output_low`, those above `input_high`
+    /// become `output_high`, and what lies between becomes the nearest of `levels` evenly spaced steps (of two equally
+    /// near ones the even step), mapped to the output's interval.
+    ///
+    /// Inputs: x, input_low, input_high, output_low, output_high, each of the last four broadcast to x.
+    FakeQuantize {
+        /// Number of steps, at least 2.
+        levels: u32,
+    },
 }
 
 impl Op {
@@ -279,6 +288,7 @@ impl Op {
             Op::Reshape { .. } => "Reshape",
             Op::Transpose { .. } => "Transpose",
             Op::Pad { .. } => "Pad",
+            Op::FakeQuantize { .. } => "FakeQuantize",
         }
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn infer_op(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, Str
             let [x] = fixed(operands)?;
             pad(x, begin, end)?
         }
+        Op::FakeQuantize { levels } => fake_quantize(*levels, operands)?,
     };
     match elements(&out) {
         Some(n) if n > 0 => Ok(out),
@@ -293,6 +294,17 @@ fn pad(x: &[usize], begin: &[usize], end: &[usize]) -> Result<Vec<usize>, String
         return Err(format!("padding {begin:?} and {end:?} must name every axis of {x:?}"));
     }
     Ok(x.iter().zip(begin.iter().zip(end)).map(|(d, (b, e))| d.saturating_add(*b).saturating_add(*e)).collect())
+}
+
+fn fake_quantize(levels: u32, operands: &[&[usize]]) -> Result<Vec<usize>, String> {
+    let [x, limits @ ..] = fixed::<5>(operands)?;
+    if levels < 2 {
+        return Err(format!("needs at least 2 levels, got {levels}"));
+    }
+    match limits.iter().find(|l| broadcast(x, l).as_deref() != Some(x)) {
+        Some(limit) => Err(format!("a limit of shape {limit:?} does not broadcast to {x:?}")),
+        None => Ok(x.to_vec()),
+    }
 }
 
 #[cfg(test)]

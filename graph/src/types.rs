@@ -17,6 +17,10 @@ pub struct Value {
     pub shape: Vec<usize>,
     /// The elements if the value is a constant.
     pub constant: Option<Tensor>,
+    /// If the constant was quantized already in the source model: what one unit of its integers stands for, element
+    /// by element. Same shape as the constant, finite, not negative; each element is a whole multiple of its step (up
+    /// to the rounding of one float product).
+    pub steps: Option<Tensor>,
 }
 
 /// One operation.
@@ -96,14 +100,28 @@ impl Graph {
 
     /// Adds a value and returns its id.
     pub fn add_value(&mut self, name: impl Into<String>, shape: impl Into<Vec<usize>>) -> ValueId {
-        self.values.push(Value { name: name.into(), shape: shape.into(), constant: None });
+        self.values.push(Value { name: name.into(), shape: shape.into(), constant: None, steps: None });
         ValueId(self.values.len() - 1)
     }
 
     /// Adds a constant and returns its id.
     pub fn add_constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
-        self.values.push(Value { name: name.into(), shape: tensor.shape.clone(), constant: Some(tensor) });
+        let shape = tensor.shape.clone();
+        self.values.push(Value { name: name.into(), shape, constant: Some(tensor), steps: None });
         ValueId(self.values.len() - 1)
+    }
+
+    /// Adds a constant of quantized numbers ([`Value::steps`]) and returns its id. Steps of another shape are dropped.
+    pub fn add_stepped(&mut self, name: impl Into<String>, tensor: Tensor, steps: Option<Tensor>) -> ValueId {
+        let steps = steps.filter(|s| s.shape == tensor.shape);
+        let id = self.add_constant(name, tensor);
+        self.values[id.0].steps = steps;
+        id
+    }
+
+    /// The steps of a constant that was quantized already in the source model: [`Value::steps`].
+    pub fn steps(&self, id: ValueId) -> Option<&Tensor> {
+        self.values.get(id.0).and_then(|v| v.steps.as_ref())
     }
 
     /// Adds a node whose output, named after it, gets its shape from inference. Returns the output.

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use carafe_boards::{Board, Firmware};
+use carafe_boards::Board;
 
 use crate::Error;
 
@@ -35,11 +35,20 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
             folder.display()
         )));
     }
-    has_target(&firmware).map_err(fail)?;
+    let made = cargo_build(firmware.crate_path, firmware.target, &[]).map_err(fail)?;
+    let elf = made.join(firmware.binary);
+    if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
+}
+
+/// Builds a firmware crate, release profile, with further variables in cargo's environment. Gives the folder that its
+/// programs are in, or what went wrong, and the remedy.
+pub(crate) fn cargo_build(crate_path: &str, target: &str, environment: &[(&str, &Path)]) -> Result<PathBuf, String> {
+    has_target(target)?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(&cargo)
-        .args(["build", "--release", "--locked", "--target", firmware.target])
-        .current_dir(&folder)
+        .args(["build", "--release", "--locked", "--target", target])
+        .current_dir(checkout().join(crate_path))
+        .envs(environment.iter().copied())
         .env("CARGO_TARGET_DIR", target_dir())
         // Flags meant for the host's code would break the board's.
         .env_remove("RUSTFLAGS")
@@ -49,19 +58,18 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()
-        .map_err(|error| fail(format!("cargo could not be started: {error}")))?;
+        .map_err(|error| format!("cargo could not be started: {error}; is it on PATH?"))?;
     if !status.success() {
-        return Err(fail(format!("cargo failed in {} (see above)", firmware.crate_path)));
+        return Err(format!("cargo failed in {crate_path} (see above)"));
     }
-    let elf = target_dir().join(firmware.target).join("release").join(firmware.binary);
-    if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
+    Ok(target_dir().join(target).join("release"))
 }
 
 /// Looks for the target's standard library; says the command that gets it.
-fn has_target(firmware: &Firmware) -> Result<(), String> {
+fn has_target(target: &str) -> Result<(), String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", firmware.target])
+        .args(["--print", "target-libdir", "--target", target])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("rustc could not be started: {error}"))?;
@@ -69,7 +77,7 @@ fn has_target(firmware: &Firmware) -> Result<(), String> {
     if output.status.success() && Path::new(folder.trim()).exists() {
         return Ok(());
     }
-    Err(format!("the Rust target {0} is not installed; get it by: rustup target add {0}", firmware.target))
+    Err(format!("the Rust target {target} is not installed; get it by: rustup target add {target}"))
 }
 
 #[cfg(test)]
@@ -78,9 +86,7 @@ mod tests {
 
     #[test]
     fn a_missing_target_comes_with_the_command_that_gets_it() {
-        let mut firmware = carafe_boards::find("qemu-mps2-an386").unwrap().firmware.unwrap();
-        firmware.target = "nonesuch-none-eabi";
-        let error = has_target(&firmware).unwrap_err();
+        let error = has_target("nonesuch-none-eabi").unwrap_err();
         assert!(error.contains("rustup target add nonesuch-none-eabi"), "{error}");
     }
 

@@ -3,7 +3,8 @@
 //! * [`Target`]: [`Host`] runs a model in this process, [`Qemu`] on an emulated board.
 //! * [`Client`] speaks the boards' protocol over any [`Transport`].
 //! * [`Suite`] is a list of cases; [`Suite::run`] runs it on several targets and compares the bits.
-//! * [`firmware::build`] makes a board's firmware from the checkout.
+//! * [`firmware::build`] makes a board's firmware from the checkout; [`bench::measure`] one for a single model, and counts
+//!   its instructions.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -25,7 +26,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod bench;
 mod client;
+pub mod elf;
 mod error;
 pub mod firmware;
 mod host;

@@ -36,7 +36,7 @@ pub struct QemuOptions {
 }
 
 /// 2^6 = 64 ns per instruction, longer than a tick of a 25 MHz timer, so that single instructions can be told apart.
-const ICOUNT_SHIFT: u32 = 6;
+pub(crate) const ICOUNT_SHIFT: u32 = 6;
 /// For the emulator to start and the firmware to answer.
 const START: Duration = Duration::from_secs(20);
 

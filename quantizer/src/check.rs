@@ -144,7 +144,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Keeps every value of a run.
-struct Keep(Vec<Option<Tensor>>);
+pub(crate) struct Keep(pub(crate) Vec<Option<Tensor>>);
 
 impl Hook for Keep {
     fn value(&mut self, _: &Graph, value: ValueId, tensor: &mut Tensor) {
@@ -153,7 +153,7 @@ impl Hook for Keep {
 }
 
 /// Adds to `sqnr` after taking the mean along `axis` off both.
-fn add_centred(sqnr: &mut Sqnr, shape: &[usize], axis: usize, want: &[f32], got: &[f32]) {
+pub(crate) fn add_centred(sqnr: &mut Sqnr, shape: &[usize], axis: usize, want: &[f32], got: &[f32]) {
     let classes = shape.get(axis).copied().unwrap_or(1);
     let inner: usize = shape.iter().skip(axis + 1).product();
     if classes * inner == 0 {

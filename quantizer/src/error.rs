@@ -15,6 +15,29 @@ pub enum QuantError {
         /// Model name.
         model: String,
     },
+    /// No calibration sample was given, and the ranges that the model brings along do not say all.
+    #[error(
+        "model `{model}` brings its own ranges, but none for {count} of its values ({values}), and none follow from the \
+         others: give a few typical inputs, e.g. `--calibration DATA`, to measure these"
+    )]
+    NoRanges {
+        /// Model name.
+        model: String,
+        /// Number of values.
+        count: usize,
+        /// Names of the first of them.
+        values: String,
+    },
+    /// A FakeQuantize of the model cannot be kept.
+    #[error("{origin} `{node}` {what}; quantize the model again with `nncf.quantize`, or give the float model")]
+    FakeQuantize {
+        /// Name of the node.
+        node: String,
+        /// What it was in the source model.
+        origin: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A sample has too few or too many tensors.
     #[error(
         "calibration sample {sample} has {got} tensors, but model `{model}` has {expected} inputs ({inputs}): give one tensor per input, in that order"

@@ -14,16 +14,60 @@
 //! # Ok::<(), carafe_quantizer::QuantError>(())
 //! ```
 //!
-//! # Three phases
+//! # Phases
 //!
 //! 1. **Observe.** The float graph runs over every sample, on all cores; an [`Observer`] of each value decides what
-//!    range of real numbers int8 has to cover. [`MinMax`] covers everything seen.
-//! 2. **Quantize.** Ranges become scales and zero points, weights become int8.
-//! 3. **Check.** On up to [`Options::check_samples`] samples the float graph runs against a [`Simulation`] of the
+//!    range of real numbers int8 has to cover.
+//! 2. **Choose** ([`ObserverKind::Auto`]) and **correct** ([`BiasCorrection`]): what helps the outputs, by measurement.
+//! 3. **Quantize.** Ranges become scales and zero points, weights become int8.
+//! 4. **Check.** On up to [`Options::check_samples`] samples the float graph runs against a [`Simulation`] of the
 //!    integer one, and the [`Report`] says how far apart they are after every node, how much of that each node added
 //!    by itself, and why.
 //!
 //! The result depends on the samples and their order alone, never on the number of threads.
+//!
+//! # Observers
+//!
+//! One pass over the samples. [`MinMax`] keeps two numbers a value; the others a [`Histogram`] of at most 2048 bins (16
+//! KB), whose bins are powers of two wide, so that merging is exact and neither threads nor order matter. Of tensors
+//! with more than 16,384 elements a part is counted; the extremes are those of all elements.
+//!
+//! * **MinMax** covers all that was seen.
+//! * **Percentile** leaves half of `100 − P` % of the elements out at either end.
+//! * **Mse** takes the range with the least mean squared error of rounding and clipping together, found by moving both
+//!   ends towards 0, as in Banner et al., *Post training 4-bit quantization of convolutional networks for rapid-deployment*
+//!   (NeurIPS 2019), with the histogram in place of a model of the distribution.
+//! * **Entropy** takes the range with the least Kullback-Leibler divergence between the distribution and what int8
+//!   leaves of it (Migacz, *8-bit Inference with TensorRT*, GTC 2017), for ranges with a zero point.
+//!
+//! # The choice
+//!
+//! The error of a tensor by itself misleads: it is small when few large elements are cut off, and these may be the ones
+//! that matter. [`ObserverKind::Auto`] therefore measures at the outputs (at the operand of a final Softmax, its mean
+//! taken off, where small differences still show):
+//!
+//! 1. Each tensor, with those tied to it, may get the ranges of MinMax, Percentile, Mse and Entropy. Those that take less
+//!    than 5 % off the tensor's own noise, by the histogram, are dropped, and so are those within 2 % of another.
+//! 2. On 8 to 32 samples each candidate is tried alone: only this tensor is brought to its grid, everything behind it is
+//!    computed again in float, and the outputs are compared. The best one is taken if its noise is at least 1 % and one
+//!    standard error (over the samples, in pairs) below MinMax's. Trials start with the tensors that promise most and
+//!    end with a fixed budget of arithmetic, so that the result does not depend on the speed of the machine.
+//! 3. All choices together are compared with MinMax on other samples, 16 to 64, everything quantized. If they are no
+//!    gain, the stronger half of them is tried, and so on; MinMax remains if nothing helps.
+//!
+//! Outputs themselves keep all of their range: the largest number decides a class, and two that are cut off are equal.
+//! [`LayerReport::choice`] has candidates, measurements and the reason, [`Report::ranges`] the comparison as a whole. A
+//! model that brought ranges along is not searched.
+//!
+//! # Bias correction
+//!
+//! Rounded weights and clipped inputs make errors whose mean over pixels and samples is not 0. This mean is measured for
+//! each output channel, before the clamp, on 16 to 64 samples, with the layer's exact inputs brought to their grid, and
+//! taken off the bias: Nagel et al., *Data-Free Quantization Through Weight Equalization and Bias Correction* (ICCV
+//! 2019), section 4.2, the empirical variant. Of the mean, the part that chance has in it is left out (by the standard
+//! error over the samples), since a layer without pixels has few numbers to average. By default, corrected biases are
+//! kept if that brings the outputs closer to float on samples other than those; [`Report::bias_correction`] says so.
+//! They are constants of [`QuantGraph::graph`].
 //!
 //! # Activations
 //!
@@ -47,6 +91,30 @@
 //! * **Constants read like activations** (an operand of an addition, an input of a Concat) are treated as
 //!   activations whose range is known.
 //!
+//! # What the model brings along
+//!
+//! FakeQuantize nodes (NNCF, quantization-aware training) are removed, and the value that each reads keeps *its*
+//! parameters, whatever was observed ([`RangeSource::Given`]): the step of the node, and zero moved to the nearest
+//! integer, as OpenVINO does. Fewer than 256 levels are kept by a clamp. Ranges per channel, which NNCF gives to the
+//! inputs of depthwise convolutions, become a scale per channel and one zero point; channels whose zero points differ
+//! are widened to one. A `requantize` node (a `Clamp`, which changes the scale and no number) is put
+//!
+//! * between a value with a scale per channel and an op other than a depthwise convolution or MaxPool, and between such
+//!   a value and an op that cannot make it (all but Conv2d and Dense; there, also if a fused clamp would need another
+//!   integer in every channel);
+//! * between tied values that were given different parameters;
+//! * for each FakeQuantize but the widest where several different ones read one value, and where one that cuts off
+//!   all negative numbers reads a value that others read whole.
+//!
+//! Values without a FakeQuantize are observed like any other. Without samples, their ranges follow from those of the
+//! operands ([`RangeSource::Derived`]): exactly for functions of one element, by interval arithmetic for sums and
+//! products of two, and for convolutions and dense layers by the largest sum of products, or five standard deviations
+//! for operands that vary independently, whichever is less. One such layer may follow another only with a given range
+//! between them. Ranges are not chosen by measurement then, and biases not corrected: the model's go with its ranges.
+//!
+//! Weights that were integers in the model ([`carafe_graph::Value::steps`]) stay the same integers with the same
+//! scales, −128 included, as long as the integer arithmetic can hold them ([`WeightReport::given_channels`]).
+//!
 //! # Weights and biases
 //!
 //! Conv2d and Dense weights: one scale per output channel (axis 0), symmetric, `scale = max|w| / 127`, q in
@@ -69,20 +137,25 @@
 //! saturated, with a division in f32 for activations and weights, and in f64 for biases.
 #![forbid(unsafe_code)]
 
+mod auto;
 mod check;
 mod error;
+mod given;
 mod hints;
+mod histogram;
 mod observer;
 mod quantize;
 mod ranges;
 mod report;
+mod search;
 mod simulate;
 mod types;
 mod weights;
 
 pub use error::QuantError;
-pub use observer::{MinMax, Observer, ObserverKind};
-pub use quantize::{Options, Phase, Progress, quantize};
-pub use report::{LayerReport, OutputReport, RangeSource, Report, WeightReport};
+pub use histogram::Histogram;
+pub use observer::{Distribution, MinMax, Observer, ObserverKind, ObserverNameError};
+pub use quantize::{BiasCorrection, Options, Phase, Progress, quantize};
+pub use report::{Candidate, Choice, Decision, LayerReport, OutputReport, RangeSource, Report, WeightReport};
 pub use simulate::Simulation;
 pub use types::{Quant, QuantGraph, QuantWeights, quantize_bias};

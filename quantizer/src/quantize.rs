@@ -7,25 +7,32 @@ use carafe_graph::exec::{Hook, run_with};
 use carafe_graph::{Graph, GraphError, Tensor, ValueId};
 use rayon::prelude::*;
 
+use crate::auto::{Group, Judge, spread};
 use crate::check::{Checker, Measure, merge};
 use crate::error::QuantError;
+use crate::given::{self, Given};
 use crate::hints::hints;
-use crate::observer::{MinMax, Observer, ObserverKind};
+use crate::histogram::Histogram;
+use crate::observer::{Distribution, MinMax, Observer, ObserverKind};
 use crate::ranges::{Activations, activation_operands, choose, separate_softmax};
-use crate::report::{LayerReport, OutputReport, Report, Sqnr, WeightReport};
-use crate::simulate::Simulation;
+use crate::report::{Decision, LayerReport, OutputReport, Report, Sqnr, WeightReport};
+use crate::simulate::{Simulation, fake};
 use crate::types::QuantGraph;
 use crate::weights::{Raised, quantize_weights, weight_users};
 
 /// Samples that one task runs in sequence. Fixed, so that sums do not depend on the number of threads.
 const TASK: usize = 4;
+/// The most tasks that observe.
+const TASKS: usize = 64;
 
 /// How to quantize.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How ranges of activations are chosen. Default: [`ObserverKind::MinMax`].
+    /// How ranges of activations are chosen. Default: [`ObserverKind::Auto`], by measurement.
     pub observer: ObserverKind,
+    /// Whether the mean errors of layers are taken off their biases. Default: [`BiasCorrection::Auto`], by measurement.
+    pub bias_correction: BiasCorrection,
     /// On how many samples, spread evenly over the calibration samples, the result is checked against float.
     /// More make the report more exact and cost three runs each. Default: 32. With 0, every SQNR reads 200.
     pub check_samples: usize,
@@ -33,8 +40,21 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { observer: ObserverKind::default(), check_samples: 32 }
+        Self { observer: ObserverKind::default(), bias_correction: BiasCorrection::default(), check_samples: 32 }
     }
+}
+
+/// Whether the mean error that quantization makes in each output channel of a layer is taken off its bias.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BiasCorrection {
+    /// If the outputs come clearly closer to float with it, as measured on calibration samples.
+    #[default]
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
 }
 
 /// A phase of [`quantize`].
@@ -43,6 +63,10 @@ impl Default for Options {
 pub enum Phase {
     /// Float runs over all calibration samples; counts samples.
     Observe,
+    /// Ranges are compared by what they do to the outputs; counts samples. Only with [`ObserverKind::Auto`].
+    Choose,
+    /// Biases are corrected and the outputs compared; counts samples. Not with [`BiasCorrection::Off`].
+    Correct,
     /// Weights; counts weight constants.
     Quantize,
     /// Float against simulation; counts samples.
@@ -50,10 +74,12 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// `observe`, `quantize`, `check`.
+    /// `observe`, `choose`, `correct`, `quantize`, `check`.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Observe => "observe",
+            Phase::Choose => "choose",
+            Phase::Correct => "correct",
             Phase::Quantize => "quantize",
             Phase::Check => "check",
         }
@@ -72,7 +98,7 @@ pub struct Progress {
 }
 
 /// Counts towards a total from several threads.
-struct Counter<'a> {
+pub(crate) struct Counter<'a> {
     report: &'a (dyn Fn(Progress) + Sync),
     phase: Phase,
     done: AtomicUsize,
@@ -80,14 +106,29 @@ struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    fn new(report: &'a (dyn Fn(Progress) + Sync), phase: Phase, total: usize) -> Self {
+    pub(crate) fn new(report: &'a (dyn Fn(Progress) + Sync), phase: Phase, total: usize) -> Self {
         report(Progress { phase, done: 0, total });
         Self { report, phase, done: AtomicUsize::new(0), total }
     }
 
-    fn one_more(&self) {
+    /// Reports nothing.
+    pub(crate) fn silent() -> Self {
+        Self { report: &|_| {}, phase: Phase::Check, done: AtomicUsize::new(0), total: 0 }
+    }
+
+    /// What goes beyond the total is not reported.
+    pub(crate) fn one_more(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        (self.report)(Progress { phase: self.phase, done, total: self.total });
+        if done <= self.total {
+            (self.report)(Progress { phase: self.phase, done, total: self.total });
+        }
+    }
+
+    /// Reports that all is done, if it took less than the total.
+    pub(crate) fn finish(&self) {
+        if self.done.swap(self.total, Ordering::Relaxed) < self.total {
+            (self.report)(Progress { phase: self.phase, done: self.total, total: self.total });
+        }
     }
 }
 
@@ -101,7 +142,8 @@ impl<'a> Counter<'a> {
 ///
 /// # Errors
 /// No samples; samples of the wrong shape or with NaN or infinities; NaN or infinities in constants or made by a node;
-/// weights that are no constants; a graph that [`Graph::check`] refuses.
+/// weights that are no constants; a FakeQuantize that has no int8 form; a graph that [`Graph::check`] refuses. A graph
+/// with FakeQuantize nodes needs no samples unless there are values whose range does not follow from those nodes.
 pub fn quantize(
     graph: &Graph,
     samples: &[Vec<Tensor>],
@@ -109,36 +151,123 @@ pub fn quantize(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(QuantGraph, Report), QuantError> {
     graph.check()?;
-    check_samples(graph, samples)?;
-    let graph = separate_softmax(graph);
+    let (graph, mut given) = given::take(graph)?;
+    check_samples(&graph, samples, given.covers_model())?;
+    let graph = separate_softmax(&graph);
     let constants = constant_ranges(&graph)?;
-    let seen = match options.observer {
-        ObserverKind::MinMax => observe::<MinMax>(&graph, samples, MinMax::default, progress)?,
+    let seen = look(&graph, &given, samples, options.observer, progress)?;
+    let wanted = |i: usize| seen.ranges[i].or(constants[i]);
+    let mut ranges: Vec<_> = (0..graph.values.len()).map(wanted).collect();
+    given.fill(&graph, &mut ranges)?;
+    let mut activations = choose(&graph, &ranges);
+    given.apply(&graph, &mut activations);
+
+    let build = |graph: Graph, activations: Activations| Built::new(graph, activations, &Counter::silent());
+    let mut built = build(graph.clone(), activations)?;
+    let mut judge = Judge::new(&graph, samples, progress);
+    let (mut groups, mut decision) = (vec![], None);
+    if options.observer == ObserverKind::Auto {
+        (built, groups, decision) = if !given.covers_model() {
+            let again = |mut activations| {
+                given.apply(&graph, &mut activations);
+                build(graph.clone(), activations)
+            };
+            let (built, groups, decision) = judge.choose_ranges(&seen.histograms, &ranges, built, &again)?;
+            (built, groups, Some(decision))
+        } else {
+            (built, vec![], Some(Decision::not("the model brought ranges along")))
+        };
+    }
+    let correction = match options.bias_correction {
+        BiasCorrection::Off => Decision::not("switched off"),
+        _ if given.covers_model() => Decision::not("the model brought ranges along, and biases that go with them"),
+        how => {
+            let activations = built.activations.clone();
+            let again = |graph| build(graph, activations.clone());
+            let (corrected, decision) = judge.correct_biases(how == BiasCorrection::On, built, &again)?;
+            built = corrected;
+            decision
+        }
     };
-    let wanted = |i: usize| seen[i].as_ref().and_then(Observer::range).or(constants[i]);
-    let ranges: Vec<_> = (0..graph.values.len()).map(wanted).collect();
-    let extremes: Vec<_> = seen.iter().map(|o| o.as_ref().and_then(Observer::extremes)).collect();
-    let activations = choose(&graph, &ranges);
-    let (weights, raised) = all_weights(&graph, &activations, progress)?;
-    let quants = activations.iter().map(|a| a.as_ref().map(|(q, _)| q.clone())).collect();
-    let quantized = QuantGraph { graph, activations: quants, weights };
-    let checked = spread(samples, options.check_samples);
-    let measures = check(&quantized, &checked, &extremes, progress)?;
+
+    let counter = Counter::new(progress, Phase::Quantize, weight_users(&built.quantized.graph).len());
+    let Built { quantized, activations, raised } = Built::new(built.quantized.graph, built.activations, &counter)?;
+    let checked = spread(samples, options.check_samples, false);
+    let measures = check(&graph, &quantized, &checked, &seen.extremes, progress)?;
     let mut report = Report {
         model: quantized.graph.name.clone(),
-        observer: options.observer.name(),
+        observer: options.observer.to_string(),
         samples: samples.len(),
         checked_samples: checked.len(),
+        ranges: decision,
+        bias_correction: correction,
         layers: vec![],
         outputs: vec![],
     };
-    fill(&mut report, &quantized, &activations, &raised, &extremes, &measures);
+    fill(&mut report, &quantized, &activations, &raised, &seen.extremes, &measures);
+    for layer in &mut report.layers {
+        layer.hints.extend(given.note(layer.value).cloned());
+        layer.choice = groups.iter().find(|g| g.members.contains(&layer.value)).map(Group::report);
+    }
     Ok((quantized, report))
 }
 
+/// A quantized graph, and where it comes from.
+pub(crate) struct Built {
+    pub(crate) quantized: QuantGraph,
+    pub(crate) activations: Activations,
+    raised: BTreeMap<ValueId, Raised>,
+}
+
+impl Built {
+    fn new(graph: Graph, mut activations: Activations, counter: &Counter<'_>) -> Result<Self, QuantError> {
+        // Corrected biases are values that the choice of ranges did not know.
+        activations.resize(graph.values.len(), None);
+        let (weights, raised) = all_weights(&graph, &activations, counter)?;
+        let quants = activations.iter().map(|a| a.as_ref().map(|(q, _)| q.clone())).collect();
+        Ok(Self { quantized: QuantGraph { graph, activations: quants, weights }, activations, raised })
+    }
+}
+
+/// What was observed, by value index.
+struct Seen {
+    extremes: Vec<Option<(f32, f32)>>,
+    ranges: Vec<Option<(f32, f32)>>,
+    /// Only with [`ObserverKind::Auto`].
+    histograms: Vec<Option<Histogram>>,
+}
+
+/// Observes with the observer of a kind.
+fn look(
+    graph: &Graph,
+    given: &Given,
+    samples: &[Vec<Tensor>],
+    kind: ObserverKind,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Seen, QuantError> {
+    fn ends<O: Observer>(seen: &[Option<O>], f: impl Fn(&O) -> Option<(f32, f32)> + Sync) -> Vec<Option<(f32, f32)>>
+    where
+        O: Sync,
+    {
+        seen.par_iter().map(|o| o.as_ref().and_then(&f)).collect()
+    }
+    if kind == ObserverKind::MinMax {
+        let seen = observe(graph, given, samples, MinMax::default, progress)?;
+        return Ok(Seen {
+            extremes: ends(&seen, MinMax::extremes),
+            ranges: ends(&seen, MinMax::range),
+            histograms: vec![],
+        });
+    }
+    let seen = observe(graph, given, samples, || Distribution::new(kind), progress)?;
+    let (extremes, ranges) = (ends(&seen, Distribution::extremes), ends(&seen, Distribution::range));
+    let histograms = seen.into_iter().map(|o| o.map(Distribution::into_histogram)).collect();
+    Ok(Seen { extremes, ranges, histograms })
+}
+
 /// Refuses samples that do not fit the graph's inputs.
-fn check_samples(graph: &Graph, samples: &[Vec<Tensor>]) -> Result<(), QuantError> {
-    if samples.is_empty() {
+fn check_samples(graph: &Graph, samples: &[Vec<Tensor>], has_ranges: bool) -> Result<(), QuantError> {
+    if samples.is_empty() && !has_ranges {
         return Err(QuantError::NoSamples { model: graph.name.clone() });
     }
     for (sample, tensors) in samples.iter().enumerate() {
@@ -194,6 +323,7 @@ fn constant_ranges(graph: &Graph) -> Result<Vec<Option<(f32, f32)>>, QuantError>
 
 /// Feeds observers and stops looking at the first value that is not finite.
 struct Watch<'a, O> {
+    given: &'a Given,
     observers: &'a mut [Option<O>],
     bad: Option<(ValueId, usize, f32)>,
 }
@@ -209,22 +339,31 @@ impl<O: Observer> Hook for Watch<'_, O> {
         } else if let Some(Some(observer)) = self.observers.get_mut(value.0) {
             observer.observe(data);
         }
+        // What comes after is observed as it will be: a network that was trained or calibrated with these ranges may
+        // count on their cutting off.
+        if let Some(quant) = self.given.quant(value) {
+            fake(quant, tensor);
+        }
     }
 }
 
 /// Runs the float graph over all samples; one observer for each value that is no constant.
 fn observe<O: Observer>(
     graph: &Graph,
+    given: &Given,
     samples: &[Vec<Tensor>],
     make: impl Fn() -> O + Sync,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Option<O>>, QuantError> {
     let counter = Counter::new(progress, Phase::Observe, samples.len());
     let fresh = || graph.values.iter().map(|v| v.constant.is_none().then(&make)).collect::<Vec<_>>();
-    let task = |(first, chunk): (usize, &[Vec<Tensor>])| {
+    // Observers of all tasks wait to be merged: a number of tasks that is bounded, and depends on the samples alone.
+    let length = samples.len().div_ceil(TASKS).max(TASK);
+    let task = |(index, chunk): (usize, &[Vec<Tensor>])| {
+        let first = index * length;
         let mut observers = fresh();
-        for (sample, inputs) in chunk.iter().enumerate().map(|(i, s)| (first * TASK + i, s)) {
-            let mut watch = Watch { observers: &mut observers, bad: None };
+        for (sample, inputs) in chunk.iter().enumerate().map(|(i, s)| (first + i, s)) {
+            let mut watch = Watch { given, observers: &mut observers, bad: None };
             run_with(graph, inputs, &mut watch).map_err(|source| QuantError::Run { sample, source })?;
             if let Some(bad) = watch.bad {
                 return Err(activation_not_finite(graph, sample, bad));
@@ -233,7 +372,7 @@ fn observe<O: Observer>(
         }
         Ok(observers)
     };
-    let parts: Vec<_> = samples.par_chunks(TASK).enumerate().map(task).collect();
+    let parts: Vec<_> = samples.par_chunks(length).enumerate().map(task).collect();
     let mut all = fresh();
     for part in parts {
         for (a, b) in all.iter_mut().zip(part?) {
@@ -262,15 +401,9 @@ fn activation_not_finite(graph: &Graph, sample: usize, bad: (ValueId, usize, f32
 
 type Weights = (BTreeMap<ValueId, crate::types::QuantWeights>, BTreeMap<ValueId, Raised>);
 
-fn all_weights(
-    graph: &Graph,
-    activations: &Activations,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Weights, QuantError> {
-    let users = weight_users(graph);
-    let counter = Counter::new(progress, Phase::Quantize, users.len());
+fn all_weights(graph: &Graph, activations: &Activations, counter: &Counter<'_>) -> Result<Weights, QuantError> {
     let (mut weights, mut raised) = Weights::default();
-    for (id, nodes) in users {
+    for (id, nodes) in weight_users(graph) {
         let (w, r) = quantize_weights(graph, id, &nodes, activations)?;
         weights.insert(id, w);
         raised.insert(id, r);
@@ -279,20 +412,15 @@ fn all_weights(
     Ok((weights, raised))
 }
 
-/// At most `n` samples with their indices, evenly spread.
-fn spread(samples: &[Vec<Tensor>], n: usize) -> Vec<(usize, &[Tensor])> {
-    let n = n.min(samples.len());
-    (0..n).map(|i| i * samples.len() / n).map(|i| (i, samples[i].as_slice())).collect()
-}
-
 fn check(
+    graph: &Graph,
     quantized: &QuantGraph,
     samples: &[(usize, &[Tensor])],
     ranges: &[Option<(f32, f32)>],
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Measure>, QuantError> {
     let counter = Counter::new(progress, Phase::Check, samples.len());
-    let checker = Checker::new(&quantized.graph, Simulation::new(quantized), ranges);
+    let checker = Checker::new(graph, Simulation::new(quantized), ranges);
     let fresh = || vec![Measure::default(); quantized.graph.values.len()];
     let task = |chunk: &[(usize, &[Tensor])]| {
         let mut measures = fresh();
@@ -324,7 +452,9 @@ fn fill(
     let inputs = graph.inputs.iter().map(|v| (*v, None));
     let made = graph.nodes.iter().flat_map(|n| n.outputs.iter().map(move |v| (*v, Some(n))));
     for (id, node) in inputs.chain(made) {
-        let (Some((quant, source)), Some(range)) = (&activations[id.0], extremes[id.0]) else { continue };
+        let Some((quant, source)) = &activations[id.0] else { continue };
+        // Without samples, a value has but the range that it was given.
+        let range = extremes[id.0].unwrap_or(quant.range());
         let measure = &measures[id.0];
         let weights = node.and_then(|n| n.inputs.get(1)).filter(|w| quantized.weights.contains_key(w));
         let mut layer = LayerReport {
@@ -341,6 +471,7 @@ fn fill(
             sqnr_db: measure.total.db(),
             own_sqnr_db: measure.own.db(),
             grid_sqnr_db: measure.grid.db(),
+            choice: None,
             weights: weights.map(|w| weight_report(quantized, *w, raised)),
             hints: vec![],
         };
@@ -374,6 +505,7 @@ fn weight_report(quantized: &QuantGraph, id: ValueId, raised: &BTreeMap<ValueId,
         scale_min: weights.scales.iter().copied().reduce(f32::min).unwrap_or(0.0),
         scale_max: weights.scales.iter().copied().reduce(f32::max).unwrap_or(0.0),
         sqnr_db: sqnr.db(),
+        given_channels: raised.given,
         zero_channels: raised.zero,
         raised_for_multiplier: raised.for_multiplier,
         raised_for_accumulator: raised.for_accumulator,

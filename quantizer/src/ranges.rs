@@ -17,7 +17,7 @@ pub(crate) fn activation_operands(node: &Node) -> &[ValueId] {
 }
 
 /// Does the op only move or select bytes, so that its output must have the parameters of its inputs?
-fn moves_bytes(op: &Op) -> bool {
+pub(crate) fn moves_bytes(op: &Op) -> bool {
     match op {
         Op::Pool2d(p) => p.kind == PoolKind::Max,
         Op::Reduce { op, .. } => matches!(op, ReduceOp::Max | ReduceOp::Min),
@@ -67,10 +67,10 @@ pub(crate) fn separate_softmax(graph: &Graph) -> Graph {
 }
 
 /// Sets of values that share their parameters.
-struct Ties(Vec<usize>);
+pub(crate) struct Ties(Vec<usize>);
 
 impl Ties {
-    fn of(graph: &Graph) -> Self {
+    pub(crate) fn of(graph: &Graph) -> Self {
         let mut ties = Ties((0..graph.values.len()).collect());
         for node in graph.nodes.iter().filter(|n| moves_bytes(&n.op)) {
             for v in node.inputs.iter().chain(&node.outputs) {
@@ -82,7 +82,7 @@ impl Ties {
         ties
     }
 
-    fn find(&self, mut i: usize) -> usize {
+    pub(crate) fn find(&self, mut i: usize) -> usize {
         while self.0[i] != i {
             i = self.0[i];
         }

@@ -15,6 +15,10 @@ pub enum RangeSource {
     Fixed,
     /// A default: the value was 0 on all samples.
     Dead,
+    /// The model: a FakeQuantize on the value, or on one that shares its parameters.
+    Given,
+    /// The ranges of the operands, for want of samples.
+    Derived,
 }
 
 /// What a quantization did and what it cost.
@@ -23,12 +27,17 @@ pub enum RangeSource {
 pub struct Report {
     /// Model name.
     pub model: String,
-    /// Name of the observer ([`crate::ObserverKind::name`]).
-    pub observer: &'static str,
+    /// The observer, as on command lines ([`crate::ObserverKind`]'s `Display`).
+    pub observer: String,
     /// Calibration samples that ranges were observed on.
     pub samples: usize,
     /// Of these, spread evenly, the ones that SQNR, saturation and percentiles were measured on.
     pub checked_samples: usize,
+    /// Whether ranges other than MinMax's were chosen, with observer `auto`. How it came for each tensor is in
+    /// [`LayerReport::choice`].
+    pub ranges: Option<Decision>,
+    /// Whether biases were corrected.
+    pub bias_correction: Decision,
     /// The graph inputs, then what each node makes, in order of execution.
     pub layers: Vec<LayerReport>,
     /// The graph outputs, in order.
@@ -69,10 +78,69 @@ pub struct LayerReport {
     pub own_sqnr_db: f64,
     /// The noise of the int8 grid alone, on exact values.
     pub grid_sqnr_db: f64,
+    /// How its range was chosen, with observer `auto`. Tied values have the same choice. `None` where there is none: fixed
+    /// and given ranges.
+    pub choice: Option<Choice>,
     /// Conv2d and Dense.
     pub weights: Option<WeightReport>,
     /// Plain words on what limits this layer; empty where nothing stands out.
     pub hints: Vec<String>,
+}
+
+/// A choice for the whole model, by measurement. The measure is the SQNR of the graph outputs (of the operand of the
+/// Softmax that makes them, if one does), on calibration samples; of several outputs the noises are added, each relative
+/// to its signal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Decision {
+    /// Is it in the quantized graph?
+    pub applied: bool,
+    /// How much it concerns: tied sets of values whose range is not MinMax's; layers with another bias.
+    pub changed: usize,
+    /// On how many samples it was measured.
+    pub samples: usize,
+    /// SQNR of the outputs without it, in dB. `None` if nothing was measured.
+    pub without_db: Option<f64>,
+    /// SQNR of the outputs with it, in dB.
+    pub with_db: Option<f64>,
+    /// In words.
+    pub why: String,
+}
+
+impl Decision {
+    /// Nothing was done or measured.
+    pub(crate) fn not(why: &str) -> Self {
+        Self { applied: false, changed: 0, samples: 0, without_db: None, with_db: None, why: why.into() }
+    }
+}
+
+/// How the range of a tensor was chosen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The observer whose range was taken.
+    pub observer: String,
+    /// In words.
+    pub why: String,
+    /// What there was to choose from; MinMax comes first.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A range that a tensor may get.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The observer.
+    pub observer: String,
+    /// Lower end, before it is widened to include 0.
+    pub min: f32,
+    /// Upper end.
+    pub max: f32,
+    /// SQNR of the tensor itself on this grid, in dB, by its histogram over all calibration samples.
+    pub tensor_sqnr_db: f64,
+    /// SQNR of the outputs, in dB, when this tensor (with those tied to it) is brought to the grid and nothing else is.
+    /// `None` if it was not measured: it promised too little.
+    pub output_sqnr_db: Option<f64>,
 }
 
 /// The weights of a Conv2d or Dense.
@@ -87,6 +155,8 @@ pub struct WeightReport {
     pub scale_max: f32,
     /// SQNR of the weights themselves, in dB, as for activations.
     pub sqnr_db: f64,
+    /// Channels whose integers and scale are those of the model.
+    pub given_channels: usize,
     /// Channels whose weights are all 0.
     pub zero_channels: usize,
     /// Channels whose scale is above `max|w| / 127` because their multiplier would have too few bits, zero channels
@@ -134,7 +204,24 @@ impl Sqnr {
     }
 
     pub(crate) fn add_all(&mut self, reference: &[f32], x: &[f32]) {
-        reference.iter().zip(x).for_each(|(&r, &x)| self.add(r.into(), x.into()));
+        // Sums of their own for every eighth element: without them each addition would wait for the one before.
+        let mut sums = [Self::default(); 8];
+        let ((r8, r_rest), (x8, x_rest)) = (reference.as_chunks::<8>(), x.as_chunks::<8>());
+        for (r, x) in r8.iter().zip(x8) {
+            for (sum, (r, x)) in sums.iter_mut().zip(r.iter().zip(x)) {
+                sum.add((*r).into(), (*x).into());
+            }
+        }
+        r_rest.iter().zip(x_rest).for_each(|(&r, &x)| self.add(r.into(), x.into()));
+        sums.into_iter().for_each(|s| self.merge(s));
+    }
+
+    pub(crate) fn signal(self) -> f64 {
+        self.signal
+    }
+
+    pub(crate) fn noise(self) -> f64 {
+        self.noise
     }
 
     pub(crate) fn merge(&mut self, other: Self) {

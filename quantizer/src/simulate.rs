@@ -1,5 +1,7 @@
 //! The integer graph, simulated in float.
 
+use std::sync::Arc;
+
 use carafe_graph::exec::{Hook, run_with};
 use carafe_graph::{Data, Graph, GraphError, Op, Tensor, ValueId};
 
@@ -50,6 +52,11 @@ impl<'a> Simulation<'a> {
         })
     }
 
+    /// The constant operands of node `n` after the first: weights and biases as their integers stand for them.
+    pub(crate) fn operands(&self, n: usize) -> impl Iterator<Item = &Tensor> {
+        self.graph.nodes[n].inputs.iter().skip(1).filter_map(|v| self.graph.constant(*v))
+    }
+
     /// Runs with `change` in place of the grid.
     pub(crate) fn run_inner(
         &self,
@@ -72,12 +79,11 @@ impl<'a> Simulation<'a> {
 }
 
 /// Quantizes and dequantizes a float tensor; returns how many elements saturated.
-fn fake(quant: &Quant, tensor: &mut Tensor) -> u64 {
-    let Data::F32(data) = &tensor.data else { return 0 };
-    let mut data = data.to_vec();
-    let saturated = quant.fake(&mut data);
-    tensor.data = Data::F32(data.into());
-    saturated
+pub(crate) fn fake(quant: &Quant, tensor: &mut Tensor) -> u64 {
+    match &mut tensor.data {
+        Data::F32(data) => quant.fake(Arc::make_mut(data)),
+        Data::I64(_) => 0,
+    }
 }
 
 /// Gives node `n` constants of its own, so that others may read the same ones with other parameters.
@@ -88,12 +94,14 @@ fn set_weights(graph: &mut Graph, quantized: &QuantGraph, n: usize) {
     let shape = graph.value(w).shape.clone();
     let real = graph.add_constant(graph.value(w).name.clone(), Tensor::f32(shape, weights.dequantize()));
     graph.nodes[n].inputs[1] = real;
-    let input_scale = quantized.activation(x).map_or(1.0, Quant::scale);
+    let channels = weights.scales.len();
+    let input_scale = |c| quantized.activation(x).map_or(1.0, |q| q.scale_under(c, channels));
     let Some((id, bias)) = inputs.get(2).and_then(|b| Some((*b, graph.constant(*b)?.as_f32()?))) else { return };
-    let real = |(&b, &s): (&f32, &f32)| {
+    let real = |(c, (&b, &s)): (usize, (&f32, &f32))| {
+        let input_scale = input_scale(c);
         (f64::from(quantize_bias(b, input_scale, s)) * f64::from(input_scale) * f64::from(s)) as f32
     };
-    let bias: Vec<f32> = bias.iter().zip(&weights.scales).map(real).collect();
+    let bias: Vec<f32> = bias.iter().zip(&weights.scales).enumerate().map(real).collect();
     let tensor = Tensor::f32(vec![bias.len()], bias);
     graph.nodes[n].inputs[2] = graph.add_constant(graph.value(id).name.clone(), tensor);
 }

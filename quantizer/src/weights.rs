@@ -6,7 +6,7 @@ use carafe_graph::{Graph, Node, Op, ValueId};
 
 use crate::error::QuantError;
 use crate::ranges::Activations;
-use crate::types::{QuantWeights, quantize_bias};
+use crate::types::{Quant, QuantWeights, quantize_bias};
 
 /// The smallest multiplier `s_in · s_w / s_out`: at 2⁻¹⁶ a 32-bit fixed-point multiplier still has 16 significant
 /// bits, and a weight of one unit makes less than 2⁻⁸ output steps.
@@ -19,6 +19,8 @@ const MAX_ACCUMULATOR: i64 = 1 << 31;
 /// Why scales are larger than `max|w| / 127`: numbers of channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Raised {
+    /// Integers and scale are those of the model.
+    pub(crate) given: usize,
     /// All weights are 0.
     pub(crate) zero: usize,
     /// The multiplier would be below 2⁻¹⁶ (zero channels included).
@@ -29,14 +31,29 @@ pub(crate) struct Raised {
 
 /// One Conv2d or Dense that uses a weight constant.
 struct User<'a> {
-    input_scale: f32,
-    output_scale: f32,
+    input: Quant,
+    output: Quant,
     bias: Option<&'a [f32]>,
+    channels: usize,
 }
 
 impl User<'_> {
     fn bias(&self, channel: usize) -> f32 {
         self.bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.0)
+    }
+
+    fn input_scale(&self, channel: usize) -> f32 {
+        self.input.scale_under(channel, self.channels)
+    }
+
+    /// The smallest scale of a channel with a multiplier of enough bits.
+    fn floor(&self, channel: usize) -> f64 {
+        MIN_MULTIPLIER * f64::from(self.output.scale_of(channel)) / f64::from(self.input_scale(channel))
+    }
+
+    /// The smallest scale of a channel that its bias allows.
+    fn for_bias(&self, channel: usize) -> f64 {
+        f64::from(self.bias(channel).abs()) / (f64::from(self.input_scale(channel)) * MAX_BIAS)
     }
 }
 
@@ -64,22 +81,57 @@ pub(crate) fn quantize_weights(
         tensor: graph.value(v).name.clone(),
     };
     let floats = |v: ValueId, n: &Node| graph.constant(v).and_then(|t| t.as_f32()).ok_or_else(|| not_constant(v, n));
-    let scale = |v: Option<&ValueId>| v.and_then(|v| activations[v.0].as_ref()).map_or(1.0, |(q, _)| q.scale());
+    let quant = |v: Option<&ValueId>| {
+        v.and_then(|v| activations[v.0].as_ref()).map_or_else(|| Quant::per_tensor(1.0, 0), |(q, _)| q.clone())
+    };
+    let channels = graph.value(weights).shape.first().copied().unwrap_or(1);
     let (mut data, mut layers) = (&[][..], vec![]);
     for node in users {
         data = floats(weights, node)?;
         let bias = node.inputs.get(2).map(|b| floats(*b, node)).transpose()?;
-        let (input_scale, output_scale) = (scale(node.inputs.first()), scale(node.outputs.first()));
-        layers.push(User { input_scale, output_scale, bias });
+        layers.push(User { input: quant(node.inputs.first()), output: quant(node.outputs.first()), bias, channels });
     }
-    let channels = graph.value(weights).shape.first().copied().unwrap_or(1);
     let per_channel = data.len().checked_div(channels).unwrap_or(0);
     let (mut raised, mut scales, mut quantized) = (Raised::default(), vec![], Vec::with_capacity(data.len()));
     for channel in 0..channels {
-        let row = data.get(channel * per_channel..(channel + 1) * per_channel).unwrap_or_default();
-        scales.push(channel_scale(row, channel, &layers, &mut raised, &mut quantized));
+        let at = channel * per_channel..(channel + 1) * per_channel;
+        let row = data.get(at.clone()).unwrap_or_default();
+        let steps = graph.steps(weights).and_then(|t| t.as_f32()?.get(at));
+        let scale = match steps.and_then(|steps| given_channel(row, steps, channel, &layers)) {
+            Some((scale, integers)) => {
+                raised.given += 1;
+                quantized.extend(integers);
+                scale
+            }
+            None => channel_scale(row, channel, &layers, &mut raised, &mut quantized),
+        };
+        scales.push(scale);
     }
     Ok((QuantWeights { data: quantized, scales }, raised))
+}
+
+/// The integers that a channel's weights are in the model, and their scale, if it has one scale and the integer
+/// arithmetic can hold them.
+fn given_channel(row: &[f32], steps: &[f32], channel: usize, users: &[User<'_>]) -> Option<(f32, Vec<i8>)> {
+    let (&scale, rest) = steps.split_first()?;
+    let integers: Option<Vec<i8>> = row
+        .iter()
+        .map(|w| w / scale)
+        .map(|q| (-128.5..127.5).contains(&q).then(|| q.round().clamp(-128.0, 127.0) as i8))
+        .collect();
+    let integers = integers.filter(|_| scale.is_normal() && rest.iter().all(|s| *s == scale))?;
+    let least = users.iter().map(|u| u.floor(channel).max(u.for_bias(channel))).fold(0.0, f64::max);
+    let fits = f64::from(scale) >= least && accumulator(&integers, scale, channel, users) < MAX_ACCUMULATOR;
+    fits.then_some((scale, integers))
+}
+
+/// The largest magnitude of a sum on the way to an accumulator.
+fn accumulator(integers: &[i8], scale: f32, channel: usize, users: &[User<'_>]) -> i64 {
+    let sum: i64 = integers.iter().map(|q| i64::from(q.unsigned_abs())).sum();
+    let bias = |u: &User<'_>| {
+        i64::from(quantize_bias(u.bias(channel), u.input_scale(channel), scale).unsigned_abs())
+    };
+    256 * sum + users.iter().map(bias).max().unwrap_or(0)
 }
 
 /// Chooses the scale of one channel and appends its quantized weights.
@@ -88,17 +140,15 @@ fn channel_scale(row: &[f32], channel: usize, users: &[User<'_>], raised: &mut R
     let largest = row.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     let own = f64::from(largest) / 127.0;
     let max_of = |f: &dyn Fn(&User<'_>) -> f64| users.iter().map(f).fold(0.0, f64::max);
-    let floor = max_of(&|u| MIN_MULTIPLIER * f64::from(u.output_scale) / f64::from(u.input_scale));
-    let for_bias = max_of(&|u| f64::from(u.bias(channel).abs()) / (f64::from(u.input_scale) * MAX_BIAS));
+    let floor = max_of(&|u| u.floor(channel));
+    let for_bias = max_of(&|u| u.for_bias(channel));
     let start = out.len();
     let mut scale = normal(own.max(floor).max(for_bias));
     let mut for_accumulator = for_bias > own.max(floor);
     loop {
         out.truncate(start);
         out.extend(row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8));
-        let sum: i64 = out[start..].iter().map(|q| i64::from(q.unsigned_abs())).sum();
-        let bias = |u: &User<'_>| i64::from(quantize_bias(u.bias(channel), u.input_scale, scale).unsigned_abs());
-        let total = 256 * sum + users.iter().map(bias).max().unwrap_or(0);
+        let total = accumulator(&out[start..], scale, channel, users);
         if total < MAX_ACCUMULATOR || scale == f32::MAX {
             break;
         }
@@ -150,7 +200,7 @@ mod tests {
         let (q, raised) = dense(Tensor::f32([1, 2], vec![0.0, 0.0]), Some(vec![3.2]), 0.5, 0.1);
         assert_eq!(q.scales, [0.1 / 0.5 / 65536.0]);
         assert_eq!(quantize_bias(3.2, 0.5, q.scales[0]), 32 * 65536);
-        assert_eq!(raised, Raised { zero: 1, for_multiplier: 1, for_accumulator: 0 });
+        assert_eq!(raised, Raised { zero: 1, for_multiplier: 1, ..Raised::default() });
     }
 
     #[test]

@@ -5,11 +5,16 @@ mod common;
 use std::error::Error;
 
 use carafe_graph::{Activation, Graph, Op, Tensor, UnaryOp};
-use carafe_quantizer::{Options, Progress, Quant, QuantError, QuantGraph, RangeSource, Report, Simulation};
+use carafe_quantizer::{
+    BiasCorrection, ObserverKind, Options, Progress, Quant, QuantError, QuantGraph, RangeSource, Report, Simulation,
+};
 use common::{Random, add, made, node, samples, small_net};
 
 fn quantize(graph: &Graph, samples: &[Vec<Tensor>]) -> Result<(QuantGraph, Report), QuantError> {
-    carafe_quantizer::quantize(graph, samples, &Options::default(), &|_: Progress| {})
+    // The rules themselves, without choices that depend on what is measured.
+    let mut options = Options::default();
+    (options.observer, options.bias_correction) = (ObserverKind::MinMax, BiasCorrection::Off);
+    carafe_quantizer::quantize(graph, samples, &options, &|_: Progress| {})
 }
 
 fn message(graph: &Graph, samples: &[Vec<Tensor>]) -> String {

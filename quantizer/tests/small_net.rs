@@ -5,7 +5,9 @@ mod common;
 use std::sync::Mutex;
 
 use carafe_graph::{Tensor, ValueId, exec};
-use carafe_quantizer::{Options, Phase, Progress, Quant, RangeSource, Simulation, quantize};
+use carafe_quantizer::{
+    BiasCorrection, ObserverKind, Options, Phase, Progress, Quant, RangeSource, Simulation, quantize,
+};
 use common::{made, samples, small_net};
 
 fn silent(_: Progress) {}
@@ -14,7 +16,7 @@ fn silent(_: Progress) {}
 fn stays_close_to_float() {
     let graph = small_net();
     let (q, report) = quantize(&graph, &samples(&graph, 50, 7), &Options::default(), &silent).unwrap();
-    assert_eq!((report.samples, report.checked_samples, report.observer), (50, 32, "minmax"));
+    assert_eq!((report.samples, report.checked_samples, report.observer.as_str()), (50, 32, "auto"));
     let logits = report.outputs[0].logit_sqnr_db.unwrap();
     assert!(logits > 20.0, "logits {logits} dB");
     assert!(report.outputs[0].sqnr_db > 30.0, "{:?}", report.outputs);
@@ -36,7 +38,9 @@ fn stays_close_to_float() {
 #[test]
 fn parameters_follow_the_rules() {
     let graph = small_net();
-    let (q, report) = quantize(&graph, &samples(&graph, 20, 7), &Options::default(), &silent).unwrap();
+    let mut options = Options::default();
+    (options.observer, options.bias_correction) = (ObserverKind::MinMax, BiasCorrection::Off);
+    let (q, report) = quantize(&graph, &samples(&graph, 20, 7), &options, &silent).unwrap();
     let of = |name: &str| q.activation(made(&q.graph, name)).unwrap().clone();
     assert_eq!(of("softmax"), Quant::per_tensor(1.0 / 256.0, -128));
     assert_eq!(of("residual"), of("pool"));

@@ -207,6 +207,11 @@ impl Array {
         Ok(self)
     }
 
+    /// True if elements are unsigned bytes.
+    pub fn is_bytes(&self) -> bool {
+        self.ty == Type::U8
+    }
+
     /// The number of samples.
     pub fn samples(&self) -> usize {
         self.split.1

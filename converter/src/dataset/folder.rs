@@ -1,25 +1,45 @@
-//! Folders of images or of `.npy` files.
+//! Folders of images, of sounds, or of `.npy` files.
 
 use std::path::{Path, PathBuf};
 
 use carafe_graph::Layout;
-use image::{ImageReader, Limits};
 
-use super::{DatasetError, InputSpec, Preprocess, array::Array};
+use super::{DatasetError, InputSpec, Preprocess, array::Array, picture, sound};
 
 /// The extension of a path in lower case, or nothing.
 pub(super) fn extension(path: &Path) -> String {
     path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase()
 }
 
-pub(super) fn is_image(extension: &str) -> bool {
-    matches!(extension, "png" | "jpg" | "jpeg" | "bmp")
+/// True for an image or a sound, which is a sample by itself.
+pub(super) fn is_sample(path: &Path) -> bool {
+    matches!(Kind::of(path), Some(Kind::Images | Kind::Sounds))
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Images,
+    Sounds,
     Arrays,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Option<Self> {
+        match extension(path).as_str() {
+            "png" | "jpg" | "jpeg" | "bmp" => Some(Kind::Images),
+            "wav" => Some(Kind::Sounds),
+            "npy" => Some(Kind::Arrays),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Images => "images",
+            Kind::Sounds => "sounds",
+            Kind::Arrays => ".npy files",
+        }
+    }
 }
 
 /// One sample a file.
@@ -53,8 +73,13 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
 
 impl Files {
     /// The files in a folder, or in its folders, each of which is a class then. Files of other kinds are passed over.
-    pub fn list(folder: &Path, spec: &InputSpec, stored: &[usize]) -> Result<Found, DatasetError> {
-        let wanted = |p: &PathBuf| p.is_file() && (is_image(&extension(p)) || extension(p) == "npy");
+    pub fn list(
+        folder: &Path,
+        spec: &InputSpec,
+        stored: &[usize],
+        preprocess: &Preprocess,
+    ) -> Result<Found, DatasetError> {
+        let wanted = |p: &PathBuf| p.is_file() && Kind::of(p).is_some();
         let all = entries(folder)?;
         let mut paths: Vec<PathBuf> = all.iter().filter(|p| wanted(p)).cloned().collect();
         let (mut labels, mut classes) = (None, vec![]);
@@ -78,28 +103,50 @@ impl Files {
                 classes = names;
             }
         }
-        let arrays = paths.iter().filter(|p| extension(p) == "npy").count();
-        if paths.is_empty() {
-            let remedy = "give a folder with .png, .jpg, .bmp or .npy files, or with folders of them, one a class";
+        let kinds: Vec<Kind> = paths.iter().filter_map(|p| Kind::of(p)).collect();
+        let Some(&kind) = kinds.first() else {
+            let remedy = "give a folder with .png, .jpg, .bmp, .wav or .npy files, or with folders of them, one a class";
             return Err(DatasetError::format(folder, "holds no samples", remedy));
+        };
+        if let Some(other) = kinds.iter().find(|k| **k != kind) {
+            let what = format!("holds both {} and {}", kind.name(), other.name());
+            return Err(DatasetError::format(folder, what, "put them into folders of their own"));
         }
-        if arrays != 0 && arrays != paths.len() {
-            let remedy = "put them into folders of their own";
-            return Err(DatasetError::format(folder, "holds both images and .npy files", remedy));
-        }
-        let kind = if arrays > 0 { Kind::Arrays } else { Kind::Images };
         let files = Self { paths, kind, stored: stored.to_vec() };
-        match files.kind {
-            Kind::Images => files.paths.iter().try_for_each(|p| check(p, spec))?,
-            Kind::Arrays => files.paths.iter().try_for_each(|p| array(p, stored, spec).map(|_| ()))?,
-        }
+        files.paths.iter().try_for_each(|p| files.check(p, spec, preprocess))?;
         Ok(Found { files, labels, classes })
     }
 
-    /// A single image.
-    pub fn one(path: &Path, spec: &InputSpec) -> Result<Self, DatasetError> {
-        check(path, spec)?;
-        Ok(Self { paths: vec![path.into()], kind: Kind::Images, stored: vec![] })
+    /// A single image or sound.
+    pub fn one(path: &Path, spec: &InputSpec, preprocess: &Preprocess) -> Result<Self, DatasetError> {
+        let kind = Kind::of(path).unwrap_or(Kind::Images);
+        let files = Self { paths: vec![path.into()], kind, stored: vec![] };
+        files.check(path, spec, preprocess)?;
+        Ok(files)
+    }
+
+    /// Whatever can be told from the header of a file.
+    fn check(&self, path: &Path, spec: &InputSpec, preprocess: &Preprocess) -> Result<(), DatasetError> {
+        match self.kind {
+            Kind::Images => picture::check(path, spec, preprocess),
+            Kind::Sounds => sound::check(path, spec),
+            Kind::Arrays => array(path, &self.stored, spec).map(|_| ()),
+        }
+    }
+
+    /// True if elements are bytes: of images, and of arrays if all of them hold bytes.
+    pub fn are_bytes(&self, spec: &InputSpec) -> bool {
+        match self.kind {
+            Kind::Images => true,
+            Kind::Sounds => false,
+            Kind::Arrays => self.paths.iter().all(|p| array(p, &self.stored, spec).is_ok_and(|a| a.is_bytes())),
+        }
+    }
+
+    /// Keeps the samples that `keep` says yes to, by index.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let mut keep = keep.iter();
+        self.paths.retain(|_| keep.next().copied().unwrap_or(false));
     }
 
     pub fn len(&self) -> usize {
@@ -122,7 +169,11 @@ impl Files {
         };
         match self.kind {
             Kind::Arrays => Ok((array(path, &self.stored, spec)?.sample(0)?, preprocess.layout)),
-            Kind::Images => Ok((decode(path, spec)?, Some(Layout::Nhwc))),
+            Kind::Images => {
+                let pixels = picture::read(path, spec, preprocess)?;
+                Ok((pixels.into_iter().map(f32::from).collect(), Some(Layout::Nhwc)))
+            }
+            Kind::Sounds => Ok((sound::read(path, spec)?, None)),
         }
     }
 }
@@ -138,68 +189,4 @@ fn array(path: &Path, stored: &[usize], spec: &InputSpec) -> Result<Array, Datas
             "give the file itself, or one sample a file",
         )),
     }
-}
-
-/// Height, width and channels of the images that an input takes.
-fn extents(path: &Path, spec: &InputSpec) -> Result<(usize, usize, usize), DatasetError> {
-    let found = match (spec.shape.as_slice(), spec.layout) {
-        (&[_, h, w, c], Layout::Nhwc) | (&[_, c, h, w], Layout::Nchw) => (h, w, c),
-        // A grey image without a channel axis.
-        (&[_, h, w], _) => (h, w, 1),
-        _ => (0, 0, 0),
-    };
-    if matches!(found.2, 1 | 3) {
-        return Ok(found);
-    }
-    Err(DatasetError::format(
-        path,
-        format!(
-            "images can't be fed to input `{}` of shape {:?}, which is no grey or RGB image",
-            spec.name, spec.shape
-        ),
-        "check the input's layout, or give the samples as .npy",
-    ))
-}
-
-fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<std::fs::File>>, DatasetError> {
-    let opened = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-    opened.map_err(|e| DatasetError::read(path, e))
-}
-
-fn broken(path: &Path, error: &image::ImageError) -> DatasetError {
-    DatasetError::format(path, format!("can't be decoded: {error}"), "repair or remove the image")
-}
-
-/// Compares the size in an image's header with the input's.
-fn check(path: &Path, spec: &InputSpec) -> Result<(), DatasetError> {
-    let (h, w, c) = extents(path, spec)?;
-    let (width, height) = open(path)?.into_dimensions().map_err(|e| broken(path, &e))?;
-    if (height as usize, width as usize) == (h, w) {
-        return Ok(());
-    }
-    Err(DatasetError::Shape {
-        path: path.into(),
-        input: spec.name.clone(),
-        expected: format!("[{h}, {w}, {c}] (rows, columns, channels)"),
-        got: vec![height as usize, width as usize],
-        remedy: "resize the images to the input's size, as was done for training".into(),
-    })
-}
-
-/// Rows of pixels, channels last. Alpha is dropped, and 16 bits a channel become 8.
-fn decode(path: &Path, spec: &InputSpec) -> Result<Vec<f32>, DatasetError> {
-    // The file may have changed since the set was opened.
-    check(path, spec)?;
-    let (h, w, c) = extents(path, spec)?;
-    let mut reader = open(path)?;
-    let mut limits = Limits::default();
-    limits.max_image_width = u32::try_from(w).ok();
-    limits.max_image_height = u32::try_from(h).ok();
-    reader.limits(limits);
-    let image = reader.decode().map_err(|e| broken(path, &e))?;
-    let bytes = if c == 1 { image.into_luma8().into_raw() } else { image.into_rgb8().into_raw() };
-    if bytes.len() != h * w * c {
-        return Err(DatasetError::format(path, "has another size than its header says", "repair or remove the image"));
-    }
-    Ok(bytes.into_iter().map(f32::from).collect())
 }

@@ -5,8 +5,11 @@
 //! * an `.npy` file: `[N, ...]` samples, or one sample without `N`; u8, i8, u16, i16, i32, i64, f16, f32 or f64;
 //! * an `.npz` file: samples in array `x`, labels in array `y` if there is one;
 //! * a folder of images (png, jpg, bmp), sorted by name, or of folders of images, one a class;
-//! * a folder of `.npy` files, one sample each, or of folders of them;
-//! * one image.
+//! * a folder of `.npy` files or of sounds (`.wav`, 16-bit PCM), one sample each, or of folders of them;
+//! * one image or one sound.
+//!
+//! Labels come from the folders' names, from array `y`, from an `.npy` file ([`Dataset::with_labels`]) or from a CSV
+//! file ([`Dataset::with_table`]).
 //!
 //! Samples are read when they are asked for, so that a data set need not fit the memory (an `.npz` does, as it is
 //! compressed), and come out as the model's input tensor: batch 1, [preprocessed](Preprocess).
@@ -18,10 +21,17 @@ use carafe_graph::{Layout, Tensor};
 mod array;
 mod error;
 mod folder;
+mod picture;
 mod preprocess;
+mod resize;
+mod sound;
+mod stored;
+mod table;
 
 pub use error::DatasetError;
-pub use preprocess::{Preprocess, relayout};
+pub use preprocess::{Color, Preprocess, relayout};
+pub use resize::{Filter, Resize, ResizeTo};
+pub use table::Table;
 
 use array::Array;
 use folder::Files;
@@ -86,7 +96,7 @@ impl Dataset {
         let mut classes = vec![];
         let metadata = std::fs::metadata(path).map_err(|e| DatasetError::read(path, e))?;
         let samples = if metadata.is_dir() {
-            let found = Files::list(path, spec, &stored)?;
+            let found = Files::list(path, spec, &stored, preprocess)?;
             labels = found.labels;
             classes = found.classes;
             Samples::Files(found.files)
@@ -98,11 +108,12 @@ impl Dataset {
                     labels = y.map(|y| y.labels()).transpose()?;
                     Samples::Array(x.with_samples(&stored, &spec.name)?)
                 }
-                e if folder::is_image(e) => Samples::Files(Files::one(path, spec)?),
+                _ if folder::is_sample(path) => Samples::Files(Files::one(path, spec, preprocess)?),
                 _ => {
                     return Err(DatasetError::Unknown {
                         path: path.into(),
-                        remedy: "give an .npy, an .npz (array `x`), an image, or a folder of images or .npy files"
+                        remedy: "give an .npy, an .npz (array `x`), an image (.png, .jpg, .bmp), a sound (.wav), or a folder of \
+                                 images, sounds or .npy files"
                             .into(),
                     });
                 }
@@ -131,6 +142,29 @@ impl Dataset {
         self.labelled(labels, npy)
     }
 
+    /// Keeps the samples that a CSV file names, with its labels in place of any that were found. The order stays.
+    ///
+    /// # Errors
+    /// Where the samples are no files, the table can't be read, its columns are not those that `table` asks for, or it
+    /// names none of the samples.
+    pub fn with_table(mut self, csv: &Path, table: &Table) -> Result<Self, DatasetError> {
+        let labels = table::read(csv, table)?;
+        let Samples::Files(files) = &mut self.samples else {
+            let remedy = "give labels for it as .npy";
+            return Err(DatasetError::format(&self.path, "is one file, and a table names files", remedy));
+        };
+        let of = |i: usize| files.path(i).and_then(|p| labels.get(&table::name(p)).copied());
+        let found: Vec<Option<u32>> = (0..files.len()).map(of).collect();
+        files.retain(&found.iter().map(Option::is_some).collect::<Vec<_>>());
+        let found: Vec<u32> = found.into_iter().flatten().collect();
+        if found.is_empty() {
+            let what = format!("names no file that is in {}", self.path.display());
+            return Err(DatasetError::format(csv, what, "check that table and folder belong together"));
+        }
+        self.classes.clear();
+        self.labelled(found, csv)
+    }
+
     fn labelled(mut self, labels: Vec<u32>, file: &Path) -> Result<Self, DatasetError> {
         if labels.len() != self.len() {
             return Err(DatasetError::Labels {
@@ -155,6 +189,14 @@ impl Dataset {
         self.len() == 0
     }
 
+    /// True if all samples hold bytes: images, and arrays of u8.
+    pub fn is_bytes(&self) -> bool {
+        match &self.samples {
+            Samples::Array(a) => a.is_bytes(),
+            Samples::Files(f) => f.are_bytes(&self.spec),
+        }
+    }
+
     /// The class of each sample, where it is known.
     pub fn labels(&self) -> Option<&[u32]> {
         self.labels.as_deref()
@@ -170,6 +212,19 @@ impl Dataset {
     /// # Errors
     /// Where the sample does not exist, its file can't be read or decoded, or an element of it is not finite.
     pub fn get(&self, i: usize) -> Result<Tensor, DatasetError> {
+        self.preprocess.apply(self.raw(i)?, &self.spec).map_err(|element| DatasetError::NotFinite {
+            path: self.file(i).to_path_buf(),
+            sample: i,
+            element,
+        })
+    }
+
+    /// Sample `i` before mean and scale, in the shape and layout of the input: of an image or an array of bytes, what a
+    /// camera would deliver.
+    ///
+    /// # Errors
+    /// As [`Dataset::get`], whatever the elements are.
+    pub fn raw(&self, i: usize) -> Result<Tensor, DatasetError> {
         if i >= self.len() {
             return Err(DatasetError::Index { path: self.path.clone(), index: i, len: self.len() });
         }
@@ -178,17 +233,12 @@ impl Dataset {
             Samples::Array(a) => (a.sample(i)?, self.preprocess.layout),
             Samples::Files(f) => f.sample(i, spec, &self.preprocess)?,
         };
-        let tensor = match layout {
+        Ok(match layout {
             Some(from) if from != spec.layout && spec.shape.len() == 4 => {
                 let stored = Tensor::f32(spec.stored(&Preprocess { layout: Some(from), ..Preprocess::default() }), raw);
                 relayout(&stored, from, spec.layout).unwrap_or(stored)
             }
             _ => Tensor::f32(spec.shape.clone(), raw),
-        };
-        self.preprocess.apply(tensor, spec).map_err(|element| DatasetError::NotFinite {
-            path: self.file(i).to_path_buf(),
-            sample: i,
-            element,
         })
     }
 

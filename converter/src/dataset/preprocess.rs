@@ -2,16 +2,35 @@
 
 use carafe_graph::{Data, Layout, Tensor};
 
-use super::{DatasetError, InputSpec};
+use super::{DatasetError, InputSpec, Resize};
 
-/// How stored numbers become input values: `(x − mean) · (1 / scale)` in f32, as `ovc --mean_values --scale_values` has
-/// it.
+/// The colours of an image's channels, where the input has three. Images for inputs with one channel become grey.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Red, green, blue: what files hold, and most models are trained with.
+    #[default]
+    Rgb,
+    /// Blue, green, red: models trained on images that OpenCV read.
+    Bgr,
+    /// Grey in every channel.
+    Grey,
+}
+
+/// How stored data become input values, in this order: images are decoded, brought to the input's colours, resized and
+/// cut, which gives the bytes that a camera would deliver; then every number becomes `(x − mean) · (1 / scale)` in f32,
+/// as `ovc --mean_values --scale_values` has it. Arrays are brought to the input's layout, and normalised likewise.
 ///
 /// Data that is stored quantized is expressed by its zero point and scale: `real = (x − zero_point) · s` is
 /// `mean = zero_point`, `scale = 1 / s`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Preprocess {
-    /// One number, or one a channel in the input's order (RGB for images). Empty: 0.
+    /// Resize images; without it they must have the input's size (or that of [`Preprocess::crop`], or more).
+    pub resize: Option<Resize>,
+    /// Then cut so many rows and columns out of the middle.
+    pub crop: Option<(u16, u16)>,
+    /// Colours of images.
+    pub color: Color,
+    /// One number, or one a channel in the input's order (as [`Preprocess::color`] says, for images). Empty: 0.
     pub mean: Vec<f32>,
     /// One number, or one a channel; not 0. Empty: 1.
     pub scale: Vec<f32>,
@@ -44,10 +63,23 @@ impl Preprocess {
         if self.scale.iter().any(|s| *s == 0.0 || !s.recip().is_finite()) {
             return wrong(format!("scale {:?} can't be divided by", self.scale));
         }
+        if self.mean.len().max(self.scale.len()) > usize::from(u8::MAX) {
+            return wrong("there are at most 255 means and scales; give one for all channels".into());
+        }
         if self.layout.is_some_and(|l| l != spec.layout) && spec.shape.len() != 4 {
             return wrong("a layout has a meaning only for inputs of four axes; leave it out".into());
         }
         Ok(())
+    }
+
+    /// Mean and scale of channel `c`.
+    pub fn normalization(&self, c: usize) -> (f32, f32) {
+        let nth = |list: &[f32], default: f32| match list {
+            [] => default,
+            [x] => *x,
+            list => list.get(c).copied().unwrap_or(default),
+        };
+        (nth(&self.mean, 0.0), nth(&self.scale, 1.0))
     }
 
     /// Applies mean and scale. The index of an element that is not finite then, if there is one.
@@ -59,13 +91,8 @@ impl Preprocess {
             (Layout::Nchw, [_, _, h, w]) => h * w,
             _ => 1,
         };
-        let nth = |list: &[f32], c: usize, default: f32| match list {
-            [] => default,
-            [x] => *x,
-            list => list.get(c).copied().unwrap_or(default),
-        };
-        let per_channel: Vec<(f32, f32)> =
-            (0..channels).map(|c| (nth(&self.mean, c, 0.0), nth(&self.scale, c, 1.0).recip())).collect();
+        let normalization = |c| self.normalization(c);
+        let per_channel: Vec<(f32, f32)> = (0..channels).map(normalization).map(|(m, s)| (m, s.recip())).collect();
         let mut out = Vec::with_capacity(data.len());
         for (i, x) in data.iter().enumerate() {
             let (mean, factor) = per_channel[i / run % channels];
@@ -114,7 +141,7 @@ mod tests {
 
     #[test]
     fn means_and_scales_follow_the_channels_of_either_layout() {
-        let p = Preprocess { mean: vec![1.0, 10.0], scale: vec![2.0], layout: None };
+        let p = Preprocess { mean: vec![1.0, 10.0], scale: vec![2.0], ..Preprocess::default() };
         let nhwc = InputSpec { name: "x".into(), shape: vec![1, 1, 2, 2], layout: Layout::Nhwc };
         let x = Tensor::f32([1, 1, 2, 2], vec![1.0, 10.0, 3.0, 14.0]);
         assert_eq!(p.apply(x, &nhwc).unwrap().as_f32().unwrap(), [0.0, 0.0, 1.0, 2.0]);

@@ -1,5 +1,6 @@
 use carafe::ops::LutRecord;
 use carafe::{OpCode, TensorInfo};
+use carafe_graph::{Op, ValueId};
 
 use super::{LowerError, LowerNode, Operand, Step, fields};
 
@@ -26,7 +27,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, axis: usize) -> Result<(), LowerErr
             let fields = fields(&LutRecord { table });
             let (op, scale) = (OpCode::Lut, qy.scale());
             parts.push(step.cx.push(LowerNode { name, op, fields, inputs: vec![operand], out, scale, source: None }));
-        } else if parts.contains(&operand) || !movable(step, operand, i) {
+        } else if parts.contains(&operand) || !movable(step, operand) {
             let name = format!("{}/copy{i}", step.node.name);
             parts.push(step.cx.copy(name, operand, qy.scale()));
         } else {
@@ -56,21 +57,24 @@ pub(super) fn lower(step: &mut Step<'_, '_>, axis: usize) -> Result<(), LowerErr
 
 /// True if an operand may be made as a slice of the joined tensor: a node makes it, nothing else decides where it
 /// lies, and no other part is computed from it (a step cannot read and write the same rows).
-fn movable(step: &Step<'_, '_>, operand: Operand, i: usize) -> bool {
+fn movable(step: &Step<'_, '_>, operand: Operand) -> bool {
     let Operand::Node(n) = operand else { return false };
     let cx = &step.cx;
     if matches!(cx.out.nodes[n].op, OpCode::Concat | OpCode::Reshape) {
         return false;
     }
-    let v = step.value(i);
-    if cx.quant.graph.outputs.contains(&v) {
+    // A change of shape that the device does not see gives one operand several values.
+    let is = |v: &ValueId, o: Operand| cx.operands.get(v) == Some(&o);
+    let values = || cx.operands.iter().filter(|(_, o)| **o == operand).map(|(v, _)| v);
+    let parts = &step.node.inputs;
+    if parts.iter().filter(|v| is(v, operand)).count() > 1 || values().any(|v| cx.quant.graph.outputs.contains(v)) {
         return false;
     }
-    let users = &cx.users[v.0];
-    let fixes_place =
-        |op: &carafe_graph::Op| matches!(op, carafe_graph::Op::Concat { .. } | carafe_graph::Op::Reshape { .. });
-    users.iter().all(|u| {
+    let fixes_place = |op: &Op| matches!(op, Op::Concat { .. } | Op::Reshape { .. });
+    let makes_a_part = |v: &ValueId| cx.operands.get(v).is_some_and(|&o| parts.iter().any(|p| is(p, o)));
+    values().flat_map(|v| &cx.users[v.0]).all(|u| {
         let node = &cx.quant.graph.nodes[u.0];
-        *u == step.id || (!fixes_place(&node.op) && !node.outputs.iter().any(|o| step.node.inputs.contains(o)))
+        let renames = node.outputs.iter().any(|v| is(v, operand));
+        *u == step.id || renames || (!fixes_place(&node.op) && !node.outputs.iter().any(makes_a_part))
     })
 }

@@ -25,15 +25,14 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
         return Err(step.unsupported("weights do not fit the channels of operand and result"));
     }
 
-    let (s_in, s_out) = (f64::from(step.quant(step.value(0))?.scale()), f64::from(step.quant(step.out())?.scale()));
-    let scales: Vec<f64> = q.scales.iter().map(|&s| s_in * f64::from(s) / s_out).collect();
+    let scales = step.multipliers(&q.scales)?;
     let (multipliers, shift) = scale::multipliers(&scales);
     let biases = step.cx.quant.bias(step.id).ok_or_else(|| step.unsupported("the bias is not constant"))?;
     let per_channel = ic * kh * kw;
     let folded: Option<Vec<i32>> = biases
         .iter()
         .zip(q.data.chunks_exact(per_channel.max(1)))
-        .map(|(&b, w)| scale::fold_bias(b, w.iter().copied(), x.zero_point, shift))
+        .map(|(&b, w)| scale::fold_bias(b, w.iter().copied(), &x, shift))
         .collect();
     let folded = folded.ok_or_else(|| {
         step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")

@@ -9,6 +9,7 @@ mod dense;
 mod lut;
 mod mean;
 mod pool;
+mod rescale;
 mod reshape;
 mod scale;
 mod softmax;
@@ -17,8 +18,10 @@ use std::collections::BTreeMap;
 
 use carafe::record::Record;
 use carafe::{DType, OpCode, TensorInfo};
-use carafe_graph::{Activation, Graph, Node, NodeId, Op, ValueId};
+use carafe_graph::{Activation, Graph, Node, NodeId, Op, UnaryOp, ValueId};
 use carafe_quantizer::{Quant, QuantGraph};
+
+use crate::passes::Camera;
 
 /// Why a graph has no form on the device. The message names node, type, and remedy.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,7 @@ pub struct LowerNode {
     pub inputs: Vec<Operand>,
     /// Extents and zero point of the result.
     pub out: TensorInfo,
-    /// Scale of the result.
+    /// Scale of the result; 0 if it has a scale per channel.
     pub scale: f32,
     /// The node of the quantized graph whose result this is, if it is one's.
     pub source: Option<NodeId>,
@@ -85,6 +88,9 @@ pub struct LowerIo {
     pub info: TensorInfo,
     /// Scale.
     pub scale: f32,
+    /// Byte of the zero point that goes with the scale: that of the tensor, unless bytes of a camera are normalised by
+    /// the model itself.
+    pub zero_point: i8,
 }
 
 /// A model made of ops of the device.
@@ -135,8 +141,8 @@ impl Lowered {
     }
 }
 
-/// Lowers a quantized graph, in Carafe's native arithmetic.
-pub fn lower(quant: &QuantGraph) -> Result<Lowered, LowerError> {
+/// Lowers a quantized graph, in Carafe's native arithmetic. With a `camera`, the first input takes bytes.
+pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, LowerError> {
     let mut cx = Lowering {
         quant,
         out: Lowered {
@@ -149,10 +155,14 @@ pub fn lower(quant: &QuantGraph) -> Result<Lowered, LowerError> {
         },
         operands: BTreeMap::new(),
         users: quant.graph.users(),
+        bytes: camera.and(quant.graph.inputs.first().copied()),
     };
     let nowhere = Place { node: "<graph>", origin: "graph" };
     for (i, &v) in quant.graph.inputs.iter().enumerate() {
-        let io = cx.io(nowhere, v)?;
+        let mut io = cx.io(nowhere, v)?;
+        if let (0, Some(camera)) = (i, camera) {
+            (io.scale, io.zero_point) = camera.nearest_line();
+        }
         cx.out.inputs.push(io);
         cx.operands.insert(v, Operand::Input(i));
     }
@@ -162,6 +172,7 @@ pub fn lower(quant: &QuantGraph) -> Result<Lowered, LowerError> {
             Op::Conv2d(c) => conv2d::lower(&mut step, c)?,
             Op::Dense { activation } => dense::lower(&mut step, *activation)?,
             Op::Binary { op, activation } => add::lower(&mut step, *op, *activation)?,
+            Op::Unary(UnaryOp::Clamp(lo, hi)) if step.has_channels()? => rescale::lower(&mut step, *lo, *hi)?,
             Op::Unary(_) => lut::lower(&mut step, 0)?,
             Op::Pool2d(p) => pool::lower(&mut step, p)?,
             Op::Reduce { op, axes, .. } => mean::lower(&mut step, *op, axes)?,
@@ -176,6 +187,9 @@ pub fn lower(quant: &QuantGraph) -> Result<Lowered, LowerError> {
                     "this transposition ({perm:?}) could not be cancelled, and the device has no kernel for it; \
                      export the model with channels last"
                 )));
+            }
+            Op::FakeQuantize { .. } => {
+                return Err(step.unsupported("the quantizer has left this FakeQuantize in the graph"));
             }
             Op::Pad { .. } => {
                 return Err(step.unsupported("this padding could not be folded into the op behind it"));
@@ -218,6 +232,8 @@ struct Lowering<'q> {
     out: Lowered,
     operands: BTreeMap<ValueId, Operand>,
     users: Vec<Vec<NodeId>>,
+    /// The input that takes bytes: the quantized graph counts them from −128, the device from 0.
+    bytes: Option<ValueId>,
 }
 
 impl Lowering<'_> {
@@ -248,21 +264,28 @@ impl Lowering<'_> {
         }
     }
 
+    /// The parameters of a value, with one scale or one per channel.
+    fn any_quant(&self, place: Place<'_>, v: ValueId) -> Result<&Quant, LowerError> {
+        let missing = || place.unsupported(format!("tensor `{}` has no quantization", self.quant.graph.value(v).name));
+        self.quant.activation(v).ok_or_else(missing)
+    }
+
+    /// The parameters of a value, which must have one scale.
     fn quant(&self, place: Place<'_>, v: ValueId) -> Result<&Quant, LowerError> {
-        let name = &self.quant.graph.value(v).name;
-        let q = self.quant.activation(v);
-        let q = q.ok_or_else(|| place.unsupported(format!("tensor `{name}` has no quantization")))?;
+        let q = self.any_quant(place, v)?;
         if q.scales.len() == 1 {
             Ok(q)
         } else {
-            Err(place.unsupported(format!("tensor `{name}` has a scale per channel")))
+            let name = &self.quant.graph.value(v).name;
+            Err(place.unsupported(format!("tensor `{name}` has a scale per channel, which this op cannot work with")))
         }
     }
 
     fn info(&self, place: Place<'_>, v: ValueId) -> Result<TensorInfo, LowerError> {
         let (h, w, c) = Self::extents(place, &self.quant.graph, v)?;
-        let q = self.quant(place, v)?;
-        Ok(TensorInfo { dtype: DType::I8, ..TensorInfo::unplaced(h, w, c, q.zero_point.clamp(-128, 127) as i8) })
+        let q = self.any_quant(place, v)?;
+        let info = TensorInfo::unplaced(h, w, c, q.zero_point.clamp(-128, 127) as i8);
+        Ok(if self.bytes == Some(v) { as_bytes(info) } else { info })
     }
 
     fn io(&self, place: Place<'_>, v: ValueId) -> Result<LowerIo, LowerError> {
@@ -271,7 +294,8 @@ impl Lowering<'_> {
             return Err(place.unsupported(format!("tensor `{}` has more than four axes", value.name)));
         }
         let info = self.info(place, v)?;
-        Ok(LowerIo { name: value.name.clone(), shape: value.shape.clone(), info, scale: self.quant(place, v)?.scale() })
+        let (scale, zero_point) = (self.quant(place, v)?.scale(), info.zero_point);
+        Ok(LowerIo { name: value.name.clone(), shape: value.shape.clone(), info, scale, zero_point })
     }
 
     fn operand(&self, place: Place<'_>, v: ValueId) -> Result<Operand, LowerError> {
@@ -306,7 +330,10 @@ impl Lowering<'_> {
 
     /// A node that copies an operand.
     fn copy(&mut self, name: String, from: Operand, scale: f32) -> Operand {
-        let out = self.out.info(from);
+        let out = match self.out.info(from) {
+            info if info.unsigned() => TensorInfo { dtype: DType::I8, ..flipped(info) },
+            info => info,
+        };
         let fields = fields(&carafe::ops::LutRecord { table: carafe::ops::LutRecord::COPY });
         self.push(LowerNode { name, op: OpCode::Lut, fields, inputs: vec![from], out, scale, source: None })
     }
@@ -348,15 +375,44 @@ impl<'q> Step<'_, 'q> {
         self.cx.quant(self.place(), v).cloned()
     }
 
+    /// As `quant`, of a value that may have a scale per channel.
+    fn any_quant(&self, v: ValueId) -> Result<Quant, LowerError> {
+        self.cx.any_quant(self.place(), v).cloned()
+    }
+
+    /// Has the operand or the result a scale per channel?
+    fn has_channels(&self) -> Result<bool, LowerError> {
+        Ok(self.any_quant(self.value(0))?.scales.len() > 1 || self.any_quant(self.out())?.scales.len() > 1)
+    }
+
     fn info(&self, v: ValueId) -> Result<TensorInfo, LowerError> {
         self.cx.info(self.place(), v)
     }
 
     /// Least and greatest int8 that a fused clamp lets through.
     fn clamp(&self, activation: Activation) -> Result<(i8, i8), LowerError> {
-        let q = self.quant(self.out())?;
+        let q = self.any_quant(self.out())?;
         let (lo, hi) = activation.range();
-        Ok((q.quantize(lo), q.quantize(hi)))
+        let ends = |c| {
+            let channel = Quant::per_tensor(q.scale_of(c), q.zero_point);
+            (channel.quantize(lo), channel.quantize(hi))
+        };
+        let first = ends(0);
+        if (1..q.scales.len()).all(|c| ends(c) == first) {
+            Ok(first)
+        } else {
+            Err(self.unsupported(format!("the clamp {lo}..{hi} is another integer in each channel of the result")))
+        }
+    }
+
+    /// The multipliers of a layer with these weight scales: scale of the operand times that of the weights over that of
+    /// the result, for each output channel.
+    fn multipliers(&self, weights: &[f32]) -> Result<Vec<f64>, LowerError> {
+        let (x, y) = (self.any_quant(self.value(0))?, self.any_quant(self.out())?);
+        let one = |(c, &w): (usize, &f32)| {
+            f64::from(x.scale_under(c, weights.len())) * f64::from(w) / f64::from(y.scale_of(c))
+        };
+        Ok(weights.iter().enumerate().map(one).collect())
     }
 
     /// A byte of a record.
@@ -367,13 +423,24 @@ impl<'q> Step<'_, 'q> {
     /// Appends the node that makes the result.
     fn finish(&mut self, op: OpCode, fields: Vec<u8>, inputs: Vec<Operand>) -> Result<Operand, LowerError> {
         let v = self.out();
-        let (out, scale) = (self.info(v)?, self.quant(v)?.scale());
+        let (out, quant) = (self.info(v)?, self.any_quant(v)?);
+        let scale = if quant.scales.len() == 1 { quant.scale() } else { 0.0 };
         let name = self.node.name.clone();
         let node = LowerNode { name, op, fields, inputs, out, scale, source: Some(self.id) };
         let operand = self.cx.push(node);
         self.cx.operands.insert(v, operand);
         Ok(operand)
     }
+}
+
+/// A tensor of int8 as the same one of u8.
+fn as_bytes(info: TensorInfo) -> TensorInfo {
+    TensorInfo { dtype: DType::U8, ..flipped(info) }
+}
+
+/// Elements counted from 0 instead of −128, or the other way round.
+fn flipped(info: TensorInfo) -> TensorInfo {
+    TensorInfo { zero_point: (info.zero_point as u8 ^ 0x80) as i8, ..info }
 }
 
 /// The bytes of a record.

@@ -8,7 +8,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, pool: &Pool2d) -> Result<(), LowerE
     if pool.layout != Layout::Nhwc {
         return Err(step.unsupported("the pooling is not in NHWC; run the layout pass first"));
     }
-    let (qx, qy) = (step.quant(step.value(0))?, step.quant(step.out())?);
+    let (qx, qy) = (step.any_quant(step.value(0))?, step.any_quant(step.out())?);
     let mut record = PoolRecord {
         kernel_h: step.byte("kernel height", pool.kernel[0])?,
         kernel_w: step.byte("kernel width", pool.kernel[1])?,
@@ -28,6 +28,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, pool: &Pool2d) -> Result<(), LowerE
         }
         OpCode::MaxPool2d
     } else {
+        let (qx, qy) = (step.quant(step.value(0))?, step.quant(step.out())?);
         let all = pool.kernel[0] * pool.kernel[1];
         let exclude = pool.kind == PoolKind::AverageExcludePad && pool.pads != Pads::default();
         let ratio = f64::from(qx.scale()) / f64::from(qy.scale());

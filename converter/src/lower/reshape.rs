@@ -4,7 +4,11 @@ use super::{LowerError, Step};
 
 pub(super) fn lower(step: &mut Step<'_, '_>) -> Result<(), LowerError> {
     let (x, y) = (step.info(step.value(0))?, step.info(step.out())?);
-    if step.quant(step.value(0))? != step.quant(step.out())? {
+    let (qx, qy) = (step.any_quant(step.value(0))?, step.any_quant(step.out())?);
+    if qx.scales.len() > 1 && x.c != y.c {
+        return Err(step.unsupported("the operand has a scale per channel, and the result other channels"));
+    }
+    if qx != qy {
         return Err(step.unsupported("a change of shape needs one scale for operand and result"));
     }
     let operand = step.operand(0)?;

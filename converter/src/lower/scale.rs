@@ -1,5 +1,7 @@
 //! Real scales to integer multipliers of the native arithmetic.
 
+use carafe::TensorInfo;
+
 /// Multipliers M and the shift they share: `scale ≈ M · 2^shift / 2³²` with M below 2³¹, and at least 16 bits in the
 /// largest. Scales are positive.
 pub(super) fn multipliers(scales: &[f64]) -> (Vec<i32>, i8) {
@@ -21,18 +23,19 @@ pub(super) fn channels(biases: &[i32], multipliers: &[i32]) -> Vec<u8> {
     biases.iter().zip(multipliers).flat_map(|(b, m)| [b.to_le_bytes(), m.to_le_bytes()].concat()).collect()
 }
 
-/// Folds the input's zero point into the bias of one channel: `bias − zero_point · Σw`. `None` if an accumulator, or
-/// the accumulator shifted left by `shift`, could leave i32, in whatever order products are added.
+/// Folds the zero point of operand `x` into the bias of one channel: `bias − zero_point · Σw`. `None` if an accumulator,
+/// or the accumulator shifted left by `shift`, could leave i32, in whatever order products are added.
 pub(super) fn fold_bias(
     bias: i32,
     weights: impl Iterator<Item = i8> + Clone,
-    zero_point: i8,
+    x: &TensorInfo,
     shift: i8,
 ) -> Option<i32> {
     let sum: i64 = weights.clone().map(i64::from).sum();
     let magnitude: i64 = weights.map(|w| i64::from(w).abs()).sum();
-    let folded = i64::from(bias) - i64::from(zero_point) * sum;
-    let bound = folded.abs() + 128 * magnitude;
+    let folded = i64::from(bias) - i64::from(x.zero()) * sum;
+    let greatest = if x.unsigned() { 255 } else { 128 };
+    let bound = folded.abs() + greatest * magnitude;
     // Shifted left, only the final sum counts: |Σ(x − zero_point)·w + bias|.
     let last = (i64::from(bias).abs() + 255 * magnitude) << shift.max(0);
     (bound <= i64::from(i32::MAX) && last <= i64::from(i32::MAX)).then_some(folded as i32)
@@ -41,6 +44,7 @@ pub(super) fn fold_bias(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carafe::DType;
     use carafe::arithmetic::{Arithmetic, Native};
     use proptest::prelude::*;
 
@@ -58,8 +62,13 @@ mod tests {
 
     #[test]
     fn overflow_is_seen() {
-        assert_eq!(fold_bias(5, [1i8, 2].into_iter(), -3, 0), Some(14));
-        assert_eq!(fold_bias(i32::MAX, [1i8].into_iter(), -3, 0), None);
-        assert_eq!(fold_bias(0, std::iter::repeat_n(127i8, 100), 0, 20), None);
+        let x = |zero_point| TensorInfo::unplaced(1, 1, 1, zero_point);
+        assert_eq!(fold_bias(5, [1i8, 2].into_iter(), &x(-3), 0), Some(14));
+        assert_eq!(fold_bias(i32::MAX, [1i8].into_iter(), &x(-3), 0), None);
+        assert_eq!(fold_bias(0, std::iter::repeat_n(127i8, 100), &x(0), 20), None);
+        let bytes = TensorInfo { dtype: DType::U8, ..x(-3) };
+        assert_eq!(fold_bias(5, [1i8, 2].into_iter(), &bytes, 0), Some(5 - 3 * 253));
+        assert_eq!(fold_bias(i32::MAX - 200, [1i8].into_iter(), &x(0), 0), Some(i32::MAX - 200));
+        assert_eq!(fold_bias(i32::MAX - 200, [1i8].into_iter(), &TensorInfo { dtype: DType::U8, ..x(0) }, 0), None);
     }
 }

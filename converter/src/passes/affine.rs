@@ -8,9 +8,9 @@ use super::{
 };
 
 /// y = scale · x + shift, per channel.
-struct Affine {
-    scale: Option<Vec<f32>>,
-    shift: Option<Vec<f32>>,
+pub(super) struct Affine {
+    pub scale: Option<Vec<f32>>,
+    pub shift: Option<Vec<f32>>,
 }
 
 /// Folds Multiply, Divide, Add and Subtract with per-channel constants into the Conv2d or Dense before them, whatever
@@ -41,15 +41,20 @@ fn try_fold(graph: &mut Graph, i: usize, uses: &Uses) -> Option<()> {
         Some(b) => Some(graph.constant(b)?.as_f32()?.to_vec()),
         None => None,
     };
-    let new_weights = match &affine.scale {
+    let times = |t: &Tensor, scale: &[f32]| {
+        let data = t.as_f32()?;
+        let per = data.len() / channels;
+        let scaled: Vec<f32> =
+            data.chunks_exact(per).zip(scale).flat_map(|(w, s)| w.iter().map(move |w| w * s)).collect();
+        Some(Tensor::f32(t.shape.clone(), scaled))
+    };
+    // Weights that are quantized stay the same integers: their steps take the scale.
+    let (new_weights, new_steps) = match &affine.scale {
         Some(scale) => {
-            let data = weights.as_f32()?;
-            let per = data.len() / channels;
-            let scaled: Vec<f32> =
-                data.chunks_exact(per).zip(scale).flat_map(|(w, s)| w.iter().map(move |w| w * s)).collect();
-            Some(Tensor::f32(weights.shape.clone(), scaled))
+            let positive: Vec<f32> = scale.iter().map(|s| s.abs()).collect();
+            (Some(times(weights, scale)?), graph.steps(w).and_then(|s| times(s, &positive)))
         }
-        None => None,
+        None => (None, None),
     };
     let mut new_bias = old_bias;
     if let (Some(b), Some(scale)) = (&mut new_bias, &affine.scale) {
@@ -67,7 +72,7 @@ fn try_fold(graph: &mut Graph, i: usize, uses: &Uses) -> Option<()> {
     let mut inputs = vec![producer.inputs[0], w];
     if let Some(new) = new_weights {
         let name = graph.value(w).name.clone();
-        inputs[1] = graph.add_constant(name, new);
+        inputs[1] = graph.add_stepped(name, new, new_steps);
     }
     if let Some(new) = new_bias {
         let name = bias.map_or_else(|| format!("{}/bias", graph.nodes[at].name), |b| graph.value(b).name.clone());
@@ -93,7 +98,7 @@ fn activation_of(op: &Op) -> Option<Activation> {
 }
 
 /// The meaning of a binary op with the constant `c`, where `position` is that of the other operand.
-fn affine(op: BinaryOp, position: usize, c: Vec<f32>) -> Option<Affine> {
+pub(super) fn affine(op: BinaryOp, position: usize, c: Vec<f32>) -> Option<Affine> {
     let negated = |c: &[f32]| c.iter().map(|v| -v).collect();
     Some(match (op, position) {
         (BinaryOp::Add, _) => Affine { scale: None, shift: Some(c) },

@@ -18,20 +18,23 @@ fn try_dense(graph: &mut Graph, i: usize) -> Option<()> {
     }
     let x_shape = graph.value(x).shape.clone();
     let tensor = graph.constant(w)?;
-    let data = tensor.as_f32()?;
+    tensor.as_f32()?;
     let (lead, &[rows, columns]) = tensor.shape.split_last_chunk::<2>()?;
     // A product for each of several matrices, or with more axes than x has, is no Dense.
     if lead.len() + 2 > x_shape.len() || lead.iter().any(|&d| d != 1) {
         return None;
     }
-    let weights = if transpose_b {
-        Tensor { shape: vec![rows, columns], data: tensor.data.clone() }
-    } else {
+    let turned = |t: &Tensor| {
+        if transpose_b {
+            return Some(Tensor { shape: vec![rows, columns], data: t.data.clone() });
+        }
+        let data = t.as_f32()?;
         let data: Vec<f32> = (0..columns).flat_map(|c| (0..rows).map(move |r| data[r * columns + c])).collect();
-        Tensor::f32([columns, rows], data)
+        Some(Tensor::f32([columns, rows], data))
     };
+    let (weights, steps) = (turned(tensor)?, graph.steps(w).and_then(turned));
     let name = format!("{}/NK", graph.value(w).name);
-    let w = graph.add_constant(name, weights);
+    let w = graph.add_stepped(name, weights, steps);
     let mut x = x;
     let mut at = i;
     if transpose_a {

@@ -67,6 +67,7 @@ fn attributes(op: &Op) -> String {
         Op::Reshape { .. } => Ok(()),
         Op::Transpose { perm } => write!(s, "perm={perm:?}"),
         Op::Pad { begin, end, value } => write!(s, "begin={begin:?} end={end:?} value={value}"),
+        Op::FakeQuantize { levels } => write!(s, "levels={levels}"),
     };
     s.trim_start().to_string()
 }

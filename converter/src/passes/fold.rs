@@ -2,9 +2,12 @@
 
 use carafe_graph::{Graph, exec};
 
-use super::{PassError, rewrite};
+use super::{PassError, rewrite, steps};
 
 /// Evaluates nodes whose operands are all constants. Nodes over integers stay: no op of the graph is defined on them.
+///
+/// Where the result is quantized (integers times a scale, or a FakeQuantize), it remembers its steps
+/// ([`carafe_graph::Value::steps`]), so that the quantizer finds the same integers again.
 pub fn fold_constants(graph: &mut Graph) -> Result<usize, PassError> {
     rewrite::each_node(graph, |graph, i, _| {
         let node = &graph.nodes[i];
@@ -12,8 +15,11 @@ pub fn fold_constants(graph: &mut Graph) -> Result<usize, PassError> {
             node.inputs.iter().map(|v| graph.constant(*v).filter(|t| t.as_f32().is_some())).collect();
         let Some(operands) = operands else { return Ok(false) };
         let made = exec::evaluate(node, &operands).map_err(|e| PassError::new("fold_constants", e))?;
+        let steps = steps::after(graph, node, &made);
         let node = graph.nodes.remove(i);
-        graph.values[node.outputs[0].0].constant = Some(made);
+        let value = &mut graph.values[node.outputs[0].0];
+        value.constant = Some(made);
+        value.steps = steps;
         Ok(true)
     })
 }

@@ -11,15 +11,18 @@ use carafe_graph::{Graph, GraphError, Node, Op, Tensor, exec};
 
 mod activation;
 mod affine;
+mod camera;
 mod clean;
 mod dense;
 mod dump;
 mod fold;
 mod layout;
+mod lift;
 mod pad;
 mod pool;
 mod reshape;
 mod rewrite;
+mod steps;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -27,11 +30,14 @@ mod tests;
 
 pub use activation::fuse_activations;
 pub use affine::fold_affine;
+pub use camera::{Camera, CameraError, take_bytes};
+pub(crate) use camera::byte;
 pub use clean::{remove_dead, remove_no_ops};
 pub use dense::make_dense;
 pub use dump::dump;
 pub use fold::fold_constants;
 pub use layout::make_nhwc;
+pub use lift::lift_fake_quantize;
 pub use pad::fold_pads;
 pub use pool::make_global_pools;
 pub use reshape::merge_reshapes;
@@ -132,6 +138,7 @@ impl PassError {
 pub const PASSES: &[Pass] = &[
     Pass { name: "fold_constants", run: |o| fold_constants(&mut o.graph) },
     Pass { name: "remove_dead", run: |o| remove_dead(&mut o.graph) },
+    Pass { name: "lift_fake_quantize", run: |o| lift_fake_quantize(&mut o.graph) },
     Pass { name: "make_dense", run: |o| make_dense(&mut o.graph) },
     Pass { name: "merge_reshapes", run: |o| merge_reshapes(&mut o.graph) },
     Pass { name: "make_nhwc", run: make_nhwc },

@@ -107,6 +107,8 @@ fn is_never_negative(graph: &Graph, uses: &Uses, value: ValueId, depth: usize) -
         | Op::Transpose { .. } => from(0),
         Op::Pad { value, .. } => *value >= 0.0 && from(0),
         Op::Concat { .. } => (0..node.inputs.len()).all(from),
+        // Every result lies between the two limits of the output.
+        Op::FakeQuantize { .. } => from(3) && from(4),
         _ => false,
     }
 }

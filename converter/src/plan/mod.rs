@@ -108,7 +108,7 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     let needs = needs(model)?;
     let storage = Storage::of(model, &needs);
     let draft = |cuts: &[bool]| -> Result<(Trace, pack::Packing), PlanError> {
-        let trace = simulate::run(&Draft::new(model, &needs, &storage, cuts, options))?;
+        let trace = simulate::run(Draft::new(model, &needs, &storage, cuts, options))?;
         let packing = pack::pack(&trace.blocks, floor(model, trace.blocks.len()));
         Ok((trace, packing))
     };

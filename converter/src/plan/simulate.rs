@@ -172,7 +172,26 @@ impl Use {
     }
 }
 
-pub(super) fn run(draft: &Draft<'_>) -> Result<Trace, PlanError> {
+/// Simulates a draft.
+pub(super) fn run(mut draft: Draft<'_>) -> Result<Trace, PlanError> {
+    // A pushed input that would need a ring of all its rows, or that nobody reads, is there as a whole; and then it is
+    // there from the beginning, which changes the order of steps and the lifetimes.
+    loop {
+        let trace = simulate(&draft)?;
+        let nodes = draft.model.nodes.len();
+        let input = |g: usize| draft.storage.members(g).iter().any(|&t| t >= nodes);
+        let grown = trace.blocks.iter().find_map(|b| match b.what {
+            What::Group(g) if b.rows == 0 && !draft.whole[g] && draft.push_rows && input(g) => Some(g),
+            _ => None,
+        });
+        match grown {
+            Some(g) => draft.whole[g] = true,
+            None => return Ok(trace),
+        }
+    }
+}
+
+fn simulate(draft: &Draft<'_>) -> Result<Trace, PlanError> {
     let nodes = draft.model.nodes.len();
     let tensors = nodes + draft.model.inputs.len();
     let mut counters = Count { progress: vec![0; tensors], parents: vec![u16::MAX; nodes] };
@@ -248,7 +267,7 @@ pub(super) fn run(draft: &Draft<'_>) -> Result<Trace, PlanError> {
             (u64::from(info.h) * row, row, info.h)
         };
         let (bytes, row, h) = members.iter().map(extent).max().unwrap_or((0, 0, 0));
-        let ring = !draft.whole[g] && u.rows < h && h > 1;
+        let ring = !draft.whole[g] && (1..h).contains(&u.rows);
         let (bytes, rows) = if ring { (u64::from(u.rows) * row, u.rows) } else { (bytes, 0) };
         blocks.push(Block { what: What::Group(g), bytes, rows, first, last });
     }

@@ -17,6 +17,24 @@ pub fn dot(x: &[u8], w: &[u8]) -> i32 {
     x.iter().zip(w).fold(0i32, |acc, (&x, &w)| acc.wrapping_add(i32::from(x as i8) * i32::from(w as i8)))
 }
 
+/// Σ x·w over the shorter of two slices, x unsigned, w int8.
+#[inline]
+pub fn dot_u8(x: &[u8], w: &[u8]) -> i32 {
+    x.iter().zip(w).fold(0i32, |acc, (&x, &w)| acc.wrapping_add(i32::from(x) * i32::from(w as i8)))
+}
+
+/// [`dot_u8`] if x is unsigned, else [`dot`].
+#[inline]
+pub fn dot_either(x: &[u8], w: &[u8], unsigned: bool) -> i32 {
+    if unsigned { dot_u8(x, w) } else { dot(x, w) }
+}
+
+/// The number that a byte is: 0..=255 if it is unsigned, else −128..=127.
+#[inline]
+pub fn element(x: u8, unsigned: bool) -> i16 {
+    if unsigned { i16::from(x) } else { i16::from(x as i8) }
+}
+
 /// Σ w over a slice of int8.
 #[inline]
 pub fn sum(w: &[u8]) -> i32 {
@@ -33,7 +51,7 @@ pub fn multiply_add(acc: &mut [i32], x: &[u8], w: &[u8]) {
 
 /// acc\[i\] += x·w\[i\] with one x for all.
 #[inline]
-pub fn multiply_add_scalar(acc: &mut [i32], x: i8, w: &[u8]) {
+pub fn multiply_add_scalar(acc: &mut [i32], x: i16, w: &[u8]) {
     for (a, &w) in acc.iter_mut().zip(w) {
         *a = a.wrapping_add(i32::from(x) * i32::from(w as i8));
     }
@@ -68,6 +86,8 @@ mod tests {
             let w: std::vec::Vec<u8> = v.iter().map(|p| p.1 as u8).collect();
             let want: i64 = v.iter().map(|p| i64::from(p.0) * i64::from(p.1)).sum();
             prop_assert_eq!(i64::from(dot(&x, &w)), want);
+            let unsigned: i64 = v.iter().map(|p| i64::from(p.0 as u8) * i64::from(p.1)).sum();
+            prop_assert_eq!(i64::from(dot_u8(&x, &w)), unsigned);
             let mut acc = std::vec![7; v.len()];
             multiply_add(&mut acc, &x, &w);
             for (a, p) in acc.iter().zip(&v) {

@@ -5,8 +5,10 @@
 
 use crate::record::record;
 
+mod preprocess;
 mod strings;
 
+pub use preprocess::{PreprocessRecord, StoredPreprocess};
 pub use strings::{StringKind, Strings};
 
 /// The first four bytes: `CARF`.
@@ -106,6 +108,8 @@ pub mod section {
     pub const SCALES: u16 = 9;
     /// Reserved for dynamic shapes; always required where present.
     pub const DYNAMIC: u16 = 10;
+    /// [`super::StoredPreprocess`]: how data become the first input.
+    pub const PREPROCESS: u16 = 11;
     /// Bit 0 of the flags of an entry.
     pub const REQUIRED: u16 = 1;
 }
@@ -162,7 +166,7 @@ record! {
         pixel_stride: u16,
         /// Byte of its first element: in a ring within a row, else within the buffer.
         offset: u16,
-        /// Element that stands for zero; padding is filled with it.
+        /// Byte of the element that stands for zero; padding is filled with it.
         zero_point: i8,
         /// [`crate::DType`].
         dtype: u8,
@@ -214,9 +218,10 @@ record! {
         dim2: u16,
         /// See `dim0`.
         dim3: u16,
-        /// real = scale · (q − zero_point).
+        /// real = scale · (q − zero_point). Where bytes of a camera are normalised per channel, or by numbers that are
+        /// no bytes, this is the nearest such line; [`StoredPreprocess`] has the truth.
         scale: f32,
-        /// The zero point is that of the tensor; repeated here for readers of this section alone.
+        /// See `scale`; a byte of the tensor's type.
         zero_point: i8,
     }
 }

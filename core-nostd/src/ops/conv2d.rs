@@ -59,11 +59,6 @@ impl ConvRecord {
     }
 }
 
-/// Every window of a sane record touches the operand.
-pub(super) fn touches(out: u16, stride: u8, pad: u8, extent: u16) -> bool {
-    u32::from(out.saturating_sub(1)) * u32::from(stride) < u32::from(extent) + u32::from(pad)
-}
-
 /// Two-dimensional convolution (`groups` = 1) with fused bias and clamp.
 ///
 /// Accumulators begin with a bias that has the input's zero point folded in, so a tap in the padding counts as the
@@ -76,14 +71,10 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary()?;
-        node.all_i8()?;
+        node.unary_bytes()?;
         let r: ConvRecord = node.fields()?;
         let window = r.window()?;
         let (x, y) = (&node.in0, &node.out);
-        if !touches(y.h, r.stride_h, r.pad_top, x.h) || !touches(y.w, r.stride_w, r.pad_left, x.w) {
-            return Err(Fault::Shape);
-        }
         let per_channel = usize::from(r.kernel_h) * usize::from(r.kernel_w) * usize::from(x.c);
         let weights = per_channel.checked_mul(usize::from(y.c)).ok_or(Fault::Shape)?;
         node.layer::<A>(r.weights, weights)?;
@@ -104,10 +95,9 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
         let ic = usize::from(x.c);
         let row_weights = usize::from(r.kernel_w) * ic;
         let per_channel = usize::from(r.kernel_h) * row_weights;
-        let (weights, channels) =
-            cx.node.layer::<A>(r.weights, per_channel * usize::from(y.c)).map_err(|_| wrong)?;
+        let (weights, channels) = cx.node.layer::<A>(r.weights, per_channel * usize::from(y.c)).map_err(|_| wrong)?;
         let rows = cx.inputs[0];
-        let pad = x.zero_point;
+        let (pad, unsigned) = (i32::from(x.zero()), x.unsigned());
         let stride = rows.pixel_stride();
         // Taps of one row of the window lie next to each other if pixels and taps do.
         let joined = rows.contiguous() && r.dilation_w == 1;
@@ -121,7 +111,7 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
                     for (ky, w) in (0u8..).zip(weights.chunks_exact(row_weights.max(1))) {
                         let row = ConvRecord::tap(oy, ky, r.stride_h, r.dilation_h, r.pad_top, x.h);
                         let Some(row) = row.and_then(|y| rows.row(y)) else {
-                            acc = acc.wrapping_add(carafe_cpu::sum(w).wrapping_mul(i32::from(pad)));
+                            acc = acc.wrapping_add(carafe_cpu::sum(w).wrapping_mul(pad));
                             continue;
                         };
                         let begin = u32::from(ox) * u32::from(r.stride_w);
@@ -129,7 +119,7 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
                         if joined && begin >= left && begin - left + u32::from(r.kernel_w) <= u32::from(x.w) {
                             let at = (begin - left) as usize * ic;
                             let taps = row.get(at..at + row_weights).ok_or(wrong)?;
-                            acc = acc.wrapping_add(carafe_cpu::dot(taps, w));
+                            acc = acc.wrapping_add(carafe_cpu::dot_either(taps, w, unsigned));
                             continue;
                         }
                         for (kx, w) in (0u8..).zip(w.chunks_exact(ic.max(1))) {
@@ -137,9 +127,9 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
                                 Some(ix) => {
                                     let at = usize::from(ix) * stride;
                                     let tap = row.get(at..at + ic).ok_or(wrong)?;
-                                    acc = acc.wrapping_add(carafe_cpu::dot(tap, w));
+                                    acc = acc.wrapping_add(carafe_cpu::dot_either(tap, w, unsigned));
                                 }
-                                None => acc = acc.wrapping_add(carafe_cpu::sum(w).wrapping_mul(i32::from(pad))),
+                                None => acc = acc.wrapping_add(carafe_cpu::sum(w).wrapping_mul(pad)),
                             }
                         }
                     }

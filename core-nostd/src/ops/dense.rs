@@ -29,8 +29,7 @@ impl<A: Arithmetic> Kernel for Dense<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary()?;
-        node.all_i8()?;
+        node.unary_bytes()?;
         let r: DenseRecord = node.fields()?;
         let (x, y) = (&node.in0, &node.out);
         if (x.h, x.w) != (y.h, y.w) {
@@ -59,7 +58,7 @@ impl<A: Arithmetic> Kernel for Dense<A> {
                 let channels = channels.chunks_exact(A::CHANNEL);
                 for ((out, weights), channel) in out.iter_mut().zip(weights).zip(channels) {
                     let c = A::channel(channel, r.shift);
-                    let acc = c.bias.wrapping_add(carafe_cpu::dot(pixel, weights));
+                    let acc = c.bias.wrapping_add(carafe_cpu::dot_either(pixel, weights, x.unsigned()));
                     *out = finish(A::requantize_dense(acc, c.multiplier, c.shift), y.zero_point, r.lo, r.hi);
                 }
             }

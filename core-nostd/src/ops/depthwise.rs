@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use super::conv2d::{ConvRecord, touches};
+use super::conv2d::ConvRecord;
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError, Window};
 
@@ -17,14 +17,10 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary()?;
-        node.all_i8()?;
+        node.unary_bytes()?;
         let r: ConvRecord = node.fields()?;
         let window = r.window()?;
         let (x, y) = (&node.in0, &node.out);
-        if !touches(y.h, r.stride_h, r.pad_top, x.h) || !touches(y.w, r.stride_w, r.pad_left, x.w) {
-            return Err(Fault::Shape);
-        }
         if y.c.checked_rem(x.c) != Some(0) {
             return Err(Fault::Shape);
         }
@@ -49,7 +45,7 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
         let multiplier = usize::from(y.c.checked_div(x.c).ok_or(wrong)?);
         let (weights, channels) = cx.node.layer::<A>(r.weights, taps * oc).map_err(|_| wrong)?;
         let rows = cx.inputs[0];
-        let stride = rows.pixel_stride();
+        let (stride, unsigned) = (rows.pixel_stride(), x.unsigned());
         for oy in y0..y1 {
             for (ox, out) in (0u16..).zip(cx.out.pixels(oy)) {
                 for (block, out) in out.chunks_mut(BLOCK).enumerate() {
@@ -62,16 +58,16 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
                             let w = w.get(from..(from + BLOCK).min(oc)).ok_or(wrong)?;
                             let ix = ConvRecord::tap(ox, kx, r.stride_w, r.dilation_w, r.pad_left, x.w);
                             let (Some(row), Some(ix)) = (row, ix) else {
-                                carafe_cpu::multiply_add_scalar(&mut acc, x.zero_point, w);
+                                carafe_cpu::multiply_add_scalar(&mut acc, x.zero(), w);
                                 continue;
                             };
                             let pixel = row.get(usize::from(ix) * stride..).ok_or(wrong)?;
-                            if multiplier == 1 {
+                            if multiplier == 1 && !unsigned {
                                 carafe_cpu::multiply_add(&mut acc, pixel.get(from..).ok_or(wrong)?, w);
                             } else {
                                 for (o, (acc, &w)) in (from..).zip(acc.iter_mut().zip(w)) {
                                     let i = o.checked_div(multiplier).ok_or(wrong)?;
-                                    let v = *pixel.get(i).ok_or(wrong)? as i8;
+                                    let v = carafe_cpu::element(*pixel.get(i).ok_or(wrong)?, unsigned);
                                     *acc = acc.wrapping_add(i32::from(v) * i32::from(w as i8));
                                 }
                             }

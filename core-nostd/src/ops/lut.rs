@@ -4,8 +4,8 @@ use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError};
 record! {
     /// Fields of [`Lut`].
     pub struct LutRecord {
-        /// Byte of the table among the constants: 256 entries, the one for element q at `q + 128`.
-        /// [`LutRecord::COPY`]: no table, elements are copied.
+        /// Byte of the table among the constants: 256 entries in the order of the elements, from −128 (from 0 if the
+        /// operand is u8). [`LutRecord::COPY`]: no table, element k of that order becomes element k.
         table: u32,
     }
 }
@@ -24,8 +24,7 @@ impl Kernel for Lut {
     const ARITHMETIC: Option<u8> = None;
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary()?;
-        node.all_i8()?;
+        node.unary_bytes()?;
         let r: LutRecord = node.fields()?;
         if !node.in0.same_shape(&node.out) {
             return Err(Fault::Shape);
@@ -41,6 +40,8 @@ impl Kernel for Lut {
         let Band::Produce(y0, y1) = band else { return Err(wrong) };
         let r: LutRecord = cx.node.fields().map_err(|_| wrong)?;
         let rows = cx.inputs[0];
+        // Elements of int8 stand in the order of their bytes once the sign is flipped; those of u8 do as they are.
+        let flip = if cx.node.in0.unsigned() { 0 } else { 0x80 };
         for y in y0..y1 {
             if cx.in_place.is_none() {
                 for (out, x) in cx.out.pixels(y).zip(rows.pixels(y)) {
@@ -48,12 +49,15 @@ impl Kernel for Lut {
                 }
             }
             if r.table == LutRecord::COPY {
+                if flip == 0 {
+                    cx.out.pixels(y).flatten().for_each(|v| *v ^= 0x80);
+                }
                 continue;
             }
             let table = cx.node.consts(r.table, 256).map_err(|_| wrong)?;
             for pixel in cx.out.pixels(y) {
                 for v in pixel {
-                    *v = table.get(usize::from(*v ^ 0x80)).copied().unwrap_or(*v);
+                    *v = table.get(usize::from(*v ^ flip)).copied().unwrap_or(*v);
                 }
             }
         }

@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use super::conv2d::{ConvRecord, touches};
+use super::conv2d::ConvRecord;
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::record::{Field, record};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError, Window};
@@ -32,6 +32,11 @@ record! {
         /// the only one if padding counts.
         multipliers: u32,
     }
+}
+
+/// Every window has an element, given that the padding before the first one is narrower than the window.
+fn touches(out: u16, stride: u8, pad: u8, extent: u16) -> bool {
+    u32::from(out.saturating_sub(1)) * u32::from(stride) < u32::from(extent) + u32::from(pad)
 }
 
 impl PoolRecord {

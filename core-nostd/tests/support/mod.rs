@@ -175,7 +175,7 @@ impl Builder {
             w: p.hwc[1] as u16,
             c: p.hwc[2] as u16,
             pixel_stride: p.pixel_stride as u16,
-            offset: p.offset as u16,
+            offset: p.offset,
             zero_point: p.zero_point,
             dtype: 0,
         };

@@ -125,8 +125,7 @@ fn add(case: &Case) -> Vec<i8> {
     let (out_multiplier, out_shift) = of(twice / (f64::from(1 << 20) * y.scale()));
     let (lo, hi) = rules::bounds(case.word("fusedActivationFunction"), y);
     let b_multiplier = if case.op == "SUB" { -bm } else { bm };
-    let record =
-        AddRecord { a_multiplier: am, b_multiplier, out_multiplier, a_shift, b_shift, out_shift, lo, hi };
+    let record = AddRecord { a_multiplier: am, b_multiplier, out_multiplier, a_shift, b_shift, out_shift, lo, hi };
     let mut m = Builder::new::<Tflite>();
     let inputs = [a.zero_point, b.zero_point].map(|zero_point| {
         let place = m.alone(a.hwc(), zero_point, 0);
@@ -174,13 +173,7 @@ fn mean(case: &Case) -> Vec<i8> {
     let (first, behind) = (axes[0], axes[axes.len() - 1] + 1);
     let (reduced, inner) = (product(&x.shape[first..behind]), product(&x.shape[behind..]));
     let (multiplier, shift) = rules::mean_multiplier(x.scale() / y.scale(), reduced as i64);
-    let record = MeanRecord {
-        bias: -(reduced as i32) * i32::from(x.zero_point),
-        multiplier,
-        shift,
-        lo: -128,
-        hi: 127,
-    };
+    let record = MeanRecord { bias: -(reduced as i32) * i32::from(x.zero_point), multiplier, shift, lo: -128, hi: 127 };
     let mut b = Builder::new::<Tflite>();
     let place = b.alone([reduced, 1, inner], x.zero_point, 0);
     let input = b.input(place);

@@ -85,6 +85,30 @@ fn zip_row(out: &mut Vec<f32>, a: &[f32], sa: usize, b: &[f32], sb: usize, n: us
     }
 }
 
+/// Operands: x, input_low, input_high, output_low, output_high.
+pub(super) fn fake_quantize(levels: u32, operands: [(&[f32], &[usize]); 5]) -> Vec<f32> {
+    let [(x, shape), limits @ ..] = operands;
+    let mut out = Vec::with_capacity(x.len());
+    let steps = (levels - 1) as f32;
+    let strides = operands.map(|(_, s)| broadcast_strides(s, shape));
+    let walk = Walk::new(shape, strides.each_ref().map(Vec::as_slice));
+    walk.rows(|at, stride, n| {
+        for i in 0..n {
+            let v = x[at[0] + i * stride[0]];
+            let limit = |k: usize| limits[k].0[at[k + 1] + i * stride[k + 1]];
+            let [il, ih, ol, oh] = [limit(0), limit(1), limit(2), limit(3)];
+            out.push(if v <= il.min(ih) {
+                ol
+            } else if v > il.max(ih) {
+                oh
+            } else {
+                ((v - il) / (ih - il) * steps).round_ties_even() / steps * (oh - ol) + ol
+            });
+        }
+    });
+    out
+}
+
 pub(super) fn activate(out: &mut [f32], activation: Activation) {
     match activation {
         Activation::None => {}

@@ -163,6 +163,9 @@ pub fn evaluate(node: &Node, operands: &[&Tensor]) -> Result<Tensor, GraphError>
         Op::Reshape { .. } => return Ok(Tensor { shape: out_shape, data: operands[0].data.clone() }),
         Op::Transpose { perm } => movement::transpose(x.0, x.1, perm, &out_shape),
         Op::Pad { begin, value, .. } => movement::pad(x.0, x.1, begin, *value, &out_shape),
+        Op::FakeQuantize { levels } => {
+            elementwise::fake_quantize(*levels, [x, floats[1], floats[2], floats[3], floats[4]])
+        }
     };
     Ok(Tensor::f32(out_shape, data))
 }

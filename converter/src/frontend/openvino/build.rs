@@ -17,6 +17,8 @@ use crate::frontend::{FrontendError, UnsupportedLayer, UnsupportedLayers};
 pub(super) struct Constant {
     pub name: String,
     pub tensor: Tensor,
+    /// Floats that were integers in the file, as quantized weights are.
+    pub integers: bool,
     id: Cell<Option<ValueId>>,
 }
 
@@ -35,7 +37,12 @@ pub(super) enum Operand {
 
 impl Operand {
     pub fn constant(name: impl Into<String>, tensor: Tensor) -> Self {
-        Self::Constant(Rc::new(Constant { name: name.into(), tensor, id: Cell::new(None) }))
+        Self::Constant(Rc::new(Constant { name: name.into(), tensor, integers: false, id: Cell::new(None) }))
+    }
+
+    /// A constant of floats that were integers in the file.
+    pub fn integers(name: impl Into<String>, tensor: Tensor) -> Self {
+        Self::Constant(Rc::new(Constant { name: name.into(), tensor, integers: true, id: Cell::new(None) }))
     }
 
     pub fn value(id: ValueId) -> Self {
@@ -92,7 +99,10 @@ impl Cx<'_, '_> {
                     Err(Fault::invalid(format!("operand {i}, constant `{}`, has no elements", c.name)))
                 }
                 Data::F32(_) => {
-                    let id = c.id.get().unwrap_or_else(|| self.graph.add_constant(&c.name, c.tensor.clone()));
+                    let id = c.id.get().unwrap_or_else(|| {
+                        let steps = c.integers.then(|| ones(&c.tensor));
+                        self.graph.add_stepped(&c.name, c.tensor.clone(), steps)
+                    });
                     c.id.set(Some(id));
                     Ok(id)
                 }
@@ -150,6 +160,11 @@ impl Cx<'_, '_> {
         self.graph.add_constant(format!("{}/{suffix}", self.layer.name), tensor)
     }
 
+    /// As [`Cx::add_constant`], of quantized numbers.
+    pub fn add_stepped(&mut self, suffix: &str, tensor: Tensor, steps: Option<Tensor>) -> ValueId {
+        self.graph.add_stepped(format!("{}/{suffix}", self.layer.name), tensor, steps)
+    }
+
     /// Adds the node that makes the layer's output.
     pub fn emit(&mut self, op: Op, inputs: Vec<ValueId>) -> Result<Operand, Fault> {
         self.node(self.layer.name.clone(), op, inputs).map(Operand::value)
@@ -163,6 +178,11 @@ impl Cx<'_, '_> {
     fn node(&mut self, name: String, op: Op, inputs: Vec<ValueId>) -> Result<ValueId, Fault> {
         Ok(self.graph.add_node(name, self.layer.origin(), op, inputs)?)
     }
+}
+
+/// Steps of whole numbers.
+pub(super) fn ones(tensor: &Tensor) -> Tensor {
+    Tensor { shape: tensor.shape.clone(), data: Data::F32(vec![1.0; tensor.data.len()].into()) }
 }
 
 fn bounded(shape: &[usize]) -> Result<(), Fault> {

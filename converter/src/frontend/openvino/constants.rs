@@ -97,8 +97,9 @@ impl<'b> Reader<'b> {
         };
         let element = Element::parse(attribute("element_type")?)?;
         let shape = shape(layer.attribute("shape").unwrap_or(""))?;
-        let (offset, size) = (number("offset")?, number("size")?);
         let n = elements(&shape).ok_or_else(|| Fault::invalid(format!("shape {shape:?} is too large")))?;
+        // OpenVINO gives a constant without elements a byte of its own.
+        let (offset, size) = (number("offset")?, if n == 0 { 0 } else { number("size")? });
         if n.checked_mul(element.size()) != Some(size) {
             return Err(Fault::invalid(format!(
                 "shape {shape:?} of {element:?} takes {} bytes, but `size` is {size}",

@@ -12,6 +12,7 @@
 //! | normalization | `BatchNormInference` | becomes a multiplication and an addition |
 //! | reductions | `ReduceMean`, `ReduceSum`, `ReduceMax`, `ReduceMin`, `SoftMax` | constant axes |
 //! | shapes | `Reshape`, `Squeeze`, `Unsqueeze`, `Transpose`, `Concat`, `Pad` | constant shapes, axes and pads; `Pad` of mode constant, not negative |
+//! | quantization | `FakeQuantize` | constant limits, numpy broadcasting; integer constants behind `Convert` stay known as integers |
 //! | types | `Convert` | of constants, between floats, and from an integer input to float |
 //! | constants alone | `ShapeOf`, `Gather` | computed at once, as are `Concat`, `Reshape` and arithmetic on integers |
 //!

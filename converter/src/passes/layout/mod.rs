@@ -102,9 +102,12 @@ fn wants_nhwc(graph: &Graph) -> Vec<bool> {
         let wanted = match &node.op {
             op if is_nchw(op) => true,
             Op::Transpose { perm } => perm == NHWC,
-            Op::Unary(_) | Op::Binary { .. } | Op::Concat { .. } | Op::Pad { .. } | Op::Softmax { .. } => {
-                wants[node.outputs[0].0]
-            }
+            Op::Unary(_)
+            | Op::Binary { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Softmax { .. }
+            | Op::FakeQuantize { .. } => wants[node.outputs[0].0],
             _ => false,
         };
         let operands = if is_nchw(&node.op) { &node.inputs[..1] } else { &node.inputs[..] };
@@ -177,8 +180,9 @@ impl<'a> Rebuild<'a> {
         }
         let id = if let Some(constant) = self.old.constant(old) {
             let wide = Tensor { shape: shape.to_vec(), data: constant.data.clone() };
-            let tensor = if order.is_sorted() { wide } else { transpose_constant(&value.name, &wide, order)? };
-            self.new.add_constant(value.name.clone(), tensor)
+            let moved = |t: Tensor| if order.is_sorted() { Ok(t) } else { transpose_constant(&value.name, &t, order) };
+            let steps = value.steps.as_ref().map(|s| Tensor { shape: shape.to_vec(), data: s.data.clone() });
+            self.new.add_stepped(value.name.clone(), moved(wide)?, steps.map(moved).transpose()?)
         } else {
             let s = self.stored[old.0].clone().ok_or_else(|| undefined(&value.name))?;
             let wide_order: Vec<usize> = (0..leading).chain(s.order.iter().map(|a| a + leading)).collect();

@@ -61,7 +61,7 @@ impl Rebuild<'_> {
                 let inputs = node.inputs.iter().map(|v| self.operand(*v, &order)).collect::<Result<_, _>>()?;
                 self.emit(node, Op::Concat { axis }, inputs, order)
             }
-            Op::Binary { .. } => self.binary(node),
+            Op::Binary { .. } | Op::FakeQuantize { .. } => self.binary(node),
             Op::Transpose { perm } => self.transpose(node, perm),
             Op::Reshape { shape } => self.reshape(node, shape),
             Op::Dense { .. } => self.dense(node),
@@ -166,12 +166,15 @@ impl Rebuild<'_> {
         let order = self.order(x).filter(|o| o.last() == Some(&(rank - 1))).unwrap_or_else(|| identity(rank));
         let Some(columns) = self.columns.get(&x) else { return self.in_order(node, node.op.clone(), order) };
         let weights = self.old.constant(w).ok_or_else(|| undefined(&self.old.value(w).name))?;
-        let data = weights.as_f32().ok_or_else(|| undefined(&self.old.value(w).name))?;
-        let moved: Vec<f32> =
-            data.chunks_exact(columns.len()).flat_map(|row| columns.iter().map(|&c| row[c])).collect();
-        let moved = Tensor::f32(weights.shape.clone(), moved);
+        let in_order = |t: &Tensor| {
+            let rows = t.as_f32()?.chunks_exact(columns.len());
+            let moved: Vec<f32> = rows.flat_map(|row| columns.iter().map(|&c| row[c])).collect();
+            Some(Tensor::f32(t.shape.clone(), moved))
+        };
+        let moved = in_order(weights).ok_or_else(|| undefined(&self.old.value(w).name))?;
+        let steps = self.old.steps(w).and_then(in_order);
         let mut inputs = vec![self.operand(x, &order)?];
-        inputs.push(self.new.add_constant(self.old.value(w).name.clone(), moved));
+        inputs.push(self.new.add_stepped(self.old.value(w).name.clone(), moved, steps));
         for v in &node.inputs[2..] {
             inputs.push(self.operand(*v, &identity(1))?);
         }

@@ -4,7 +4,7 @@ use carafe_graph::{Activation, Conv2d, Layout, Op, Tensor, ValueId};
 
 use super::super::{
     attributes::extents,
-    build::{Cx, Operand},
+    build::{Cx, Operand, ones},
     fault::Fault,
 };
 use super::window::{self, Auto, Plane};
@@ -81,7 +81,9 @@ fn reshaped(cx: &mut Cx<'_, '_>, shape: Vec<usize>) -> Result<ValueId, Fault> {
     if let Operand::Constant(c) = cx.input(1)?.clone()
         && c.tensor.as_f32().is_some()
     {
-        return Ok(cx.add_constant("weights", Tensor { shape, data: c.tensor.data.clone() }));
+        let tensor = Tensor { shape, data: c.tensor.data.clone() };
+        let steps = c.integers.then(|| ones(&tensor));
+        return Ok(cx.add_stepped("weights", tensor, steps));
     }
     let weights = cx.value(1)?;
     cx.step("weights", Op::Reshape { shape }, vec![weights])

@@ -12,6 +12,7 @@ mod convolution;
 mod elementwise;
 mod pool;
 mod product;
+mod quantize;
 mod reduce;
 mod shape;
 mod window;
@@ -57,6 +58,7 @@ static SUPPORTED: &[Supported] = &[
     op("Divide", &[1], 2, 2, elementwise::binary),
     op("Elu", &[1], 1, 1, elementwise::unary),
     op("Exp", &[1], 1, 1, elementwise::unary),
+    op("FakeQuantize", &[1], 5, 5, quantize::fake_quantize),
     op("Floor", &[1], 1, 1, elementwise::unary),
     op("Gather", &[1, 7, 8], 3, 3, shape::gather),
     op("Gelu", &[2, 7], 1, 1, elementwise::unary),
@@ -115,9 +117,6 @@ pub(super) fn find(layer: &Layer<'_>) -> Result<(&'static Supported, u32), Fault
 
 fn why_not(ty: &str) -> String {
     match ty {
-        "FakeQuantize" => {
-            "quantized IR is not supported yet: give the float model, and calibration data to quantize it with"
-        }
         "LSTMSequence" | "GRUSequence" | "RNNSequence" | "LSTMCell" | "GRUCell" | "RNNCell" => {
             "recurrent layers are not supported yet"
         }

@@ -40,7 +40,9 @@ pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
 /// Operand 0 with another shape of as many elements.
 fn to_shape(cx: &mut Cx<'_, '_>, shape: Vec<usize>) -> Result<Operand, Fault> {
     if let Operand::Constant(c) = cx.input(0)? {
-        return Ok(Operand::constant(&cx.layer.name, Tensor { shape, data: c.tensor.data.clone() }));
+        let tensor = Tensor { shape, data: c.tensor.data.clone() };
+        let name = &cx.layer.name;
+        return Ok(if c.integers { Operand::integers(name, tensor) } else { Operand::constant(name, tensor) });
     }
     let x = cx.value(0)?;
     cx.emit(Op::Reshape { shape }, vec![x])
@@ -207,8 +209,13 @@ pub(super) fn convert(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
             {
                 return Err(Fault::invalid(format!("constant `{}` has elements that {to:?} can't hold", c.name)));
             }
-            let tensor = Tensor { shape: c.tensor.shape.clone(), data };
-            Ok(Operand::constant(&cx.layer.name, tensor))
+            let integers = match (&c.tensor.data, &data) {
+                (Data::I64(_), Data::F32(_)) => true,
+                (Data::F32(_), Data::F32(_)) => c.integers,
+                _ => false,
+            };
+            let (name, tensor) = (&cx.layer.name, Tensor { shape: c.tensor.shape.clone(), data });
+            Ok(if integers { Operand::integers(name, tensor) } else { Operand::constant(name, tensor) })
         }
         Operand::Value { id, .. } if to.kind() == Kind::Float => Ok(Operand::value(id)),
         Operand::Value { id, kind: Kind::Integer } => Ok(Operand::Value { id, kind: Kind::Integer }),

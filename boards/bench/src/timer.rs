@@ -1,0 +1,37 @@
+//! CMSDK APB timer 0: 25 MHz, 32 bits, counting down.
+
+use vcell::VolatileCell;
+
+#[repr(C)]
+struct Registers {
+    ctrl: VolatileCell<u32>,
+    value: VolatileCell<u32>,
+    reload: VolatileCell<u32>,
+}
+
+const BASE: *const Registers = 0x4000_0000 as *const Registers;
+const CTRL_ENABLE: u32 = 1;
+
+/// The running timer.
+pub struct Timer {
+    registers: &'static Registers,
+}
+
+impl Timer {
+    /// Starts the timer. The system timer is proof that this happens once.
+    pub fn start(_once: cortex_m::peripheral::SYST) -> Self {
+        // SAFETY: the registers are there on AN386, and `Timer` alone has them, for `SYST` exists once.
+        #[allow(unsafe_code)]
+        let registers = unsafe { &*BASE };
+        registers.reload.set(u32::MAX);
+        registers.value.set(u32::MAX);
+        registers.ctrl.set(CTRL_ENABLE);
+        Self { registers }
+    }
+
+    /// Ticks, counting up; they wrap.
+    #[inline(always)]
+    pub fn now(&self) -> u32 {
+        !self.registers.value.get()
+    }
+}

@@ -1,0 +1,180 @@
+use std::path::PathBuf;
+
+use anyhow::Context;
+use carafe::blob::StringKind;
+use carafe::{Model, OpCode};
+use carafe_boards::Board;
+use carafe_hil::bench::{self, Measurement};
+use serde::Serialize;
+
+use super::convert::macs;
+use crate::ui::{DIM, HEADING, Ui};
+use crate::words::{self, Align};
+use crate::{board, files};
+
+/// Count instructions, memory and flash of a blob, in a firmware built for it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Instructions are counted exactly, on an emulator; they are no cycles.\n\nExample:\n  carafe bench \
+                  kws.carafe --board qemu-mps2-an386"
+)]
+pub struct Args {
+    /// The blob
+    #[arg(value_name = "FILE.carafe")]
+    file: PathBuf,
+    /// Where to run; `carafe boards` lists them
+    #[arg(long, value_name = "NAME", value_parser = board::parser())]
+    board: &'static Board,
+}
+
+#[derive(Serialize)]
+struct Json {
+    board: &'static str,
+    /// Of one inference: start, copy of the input, all steps.
+    instructions: u64,
+    /// None for a model without multiply-accumulates.
+    instructions_per_mac: Option<f64>,
+    /// Of `instructions`, those that are no op's.
+    outside_ops: u64,
+    macs: u64,
+    arena_bytes: usize,
+    stack_bytes: u64,
+    flash: Flash,
+    ops: Vec<Op>,
+    /// Calls `carafe_bench_begin` and `carafe_bench_end` around the inference.
+    firmware: String,
+}
+
+#[derive(Serialize)]
+struct Flash {
+    runtime_bytes: u64,
+    text_bytes: u64,
+    rodata_bytes: u64,
+    data_bytes: u64,
+    model_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Op {
+    index: u16,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    shape: [u16; 3],
+    macs: u64,
+    steps: u64,
+    instructions: u64,
+}
+
+/// Measures.
+pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let blob = files::read_blob(&args.file)?;
+    let model = files::verify(&args.file, &blob)?;
+    ui.note(&format!(
+        "building a firmware for {} in {}",
+        args.file.display(),
+        carafe_hil::firmware::checkout().display()
+    ));
+    let programs = bench::build(args.board, &blob)?;
+    let meter = ui.meter("count instructions", 0);
+    let found = programs.measure(&blob, board::LIMIT);
+    drop(meter);
+    let found = found.with_context(|| args.file.display().to_string())?;
+    let json = json(args.board, &model, &found, programs.count.display().to_string());
+    ui.answer(&json, || text(&json, ui))
+}
+
+fn json(board: &Board, model: &Model<'_>, found: &Measurement, firmware: String) -> Json {
+    let macs = macs(model);
+    let op = |(index, count): (u16, &bench::OpCount)| {
+        let node = model.node(index).ok()?;
+        Some(Op {
+            index,
+            kind: OpCode(node.header.op).name(),
+            name: model.strings().find(StringKind::Node, index).map(str::to_owned),
+            shape: [node.out.h, node.out.w, node.out.c],
+            macs: model.need(index)?.macs.into(),
+            steps: count.steps,
+            instructions: count.instructions,
+        })
+    };
+    Json {
+        board: board.name,
+        instructions: found.instructions,
+        instructions_per_mac: (macs > 0).then(|| found.instructions as f64 / macs as f64),
+        outside_ops: found.outside_ops(),
+        macs,
+        arena_bytes: model.arena_bytes(),
+        stack_bytes: found.stack_bytes,
+        flash: Flash {
+            runtime_bytes: found.runtime.total(),
+            text_bytes: found.runtime.text,
+            rodata_bytes: found.runtime.rodata,
+            data_bytes: found.runtime.data,
+            model_bytes: found.model_bytes,
+        },
+        ops: (0..).zip(&found.ops).filter_map(op).collect(),
+        firmware,
+    }
+}
+
+fn text(json: &Json, ui: &Ui) -> String {
+    let mut text = format!("{HEADING}{}{HEADING:#}\n", json.board);
+    let mut line = |what: &str, value: String| text.push_str(&format!("  {what:8} {value}\n"));
+    let per_mac = |instructions: u64, macs: u64| match macs {
+        0 => "-".to_owned(),
+        _ => format!("{:.2}", instructions as f64 / macs as f64),
+    };
+    line(
+        "work",
+        format!(
+            "{} instructions an inference, {} a multiply-accumulate",
+            words::count(json.instructions),
+            per_mac(json.instructions, json.macs)
+        ),
+    );
+    line("arena", format!("{} bytes", words::count(json.arena_bytes)));
+    line("stack", format!("{} bytes", words::count(json.stack_bytes)));
+    line(
+        "flash",
+        format!(
+            "{} bytes of runtime, {} of model",
+            words::count(json.flash.runtime_bytes),
+            words::count(json.flash.model_bytes)
+        ),
+    );
+    text.push('\n');
+    let head = [
+        ("op", Align::Right),
+        ("kind", Align::Left),
+        ("result", Align::Right),
+        ("MACs", Align::Right),
+        ("instructions", Align::Right),
+        ("a MAC", Align::Right),
+        ("share", Align::Right),
+        ("name", Align::Left),
+    ];
+    let share = |instructions: u64| words::percent(instructions as f64 / json.instructions.max(1) as f64);
+    let mut rows: Vec<Vec<String>> = json
+        .ops
+        .iter()
+        .map(|op| {
+            vec![
+                op.index.to_string(),
+                op.kind.to_owned(),
+                words::shape(&op.shape, ui.unicode),
+                if op.macs == 0 { "-".to_owned() } else { words::count(op.macs) },
+                words::count(op.instructions),
+                per_mac(op.instructions, op.macs),
+                share(op.instructions),
+                words::short(op.name.as_deref().unwrap_or_default(), 30),
+            ]
+        })
+        .collect();
+    let outside = words::count(json.outside_ops);
+    let cells = ["", "start, input, choice of steps", "", "", &outside, "", &share(json.outside_ops), ""];
+    rows.push(cells.map(str::to_owned).to_vec());
+    text.push_str(&words::table(&head, &rows));
+    text.push_str(&format!("  {DIM}instructions are counted by QEMU, one by one; they are no cycles{DIM:#}\n"));
+    text
+}

@@ -1,0 +1,261 @@
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use carafe::Model;
+use carafe_boards::Board;
+use carafe_converter::{Converted, Options, frontend, passes};
+use carafe_graph::Graph;
+use carafe_quantizer::{ObserverKind, Report};
+use clap::builder::PossibleValuesParser;
+use serde::Serialize;
+
+use super::check;
+use crate::conversion::{self, Watcher};
+use crate::data_args::DataArgs;
+use crate::failure::Usage;
+use crate::files::{self, Pending};
+use crate::ui::{DIM, GOOD, HEADING, Ui};
+use crate::{board, words};
+
+/// Convert a trained float model into an int8 blob for microcontrollers
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  carafe convert kws.xml -o kws.carafe --calibration samples.npz --labels labels.txt"
+)]
+pub struct Args {
+    /// OpenVINO IR: the .xml file, its .bin beside it
+    #[arg(required_unless_present = "dump_after")]
+    model: Option<PathBuf>,
+    /// Where the blob goes
+    #[arg(long, short, value_name = "FILE.carafe", required_unless_present_any = ["check", "dump_after"])]
+    output: Option<PathBuf>,
+    /// Typical inputs to measure ranges on: a folder of images or .npy files, an .npy, or an .npz (array `x`)
+    #[arg(long, value_name = "DATA")]
+    calibration: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Names of the classes, one a line
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// How ranges of activations are chosen: auto, minmax, percentile, percentile:P, mse or entropy
+    #[arg(long, value_name = "NAME", default_value_t = ObserverKind::default())]
+    observer: ObserverKind,
+    /// Take the input row by row, as a camera delivers it, so that it never exists as a whole
+    #[arg(long)]
+    push_rows: bool,
+    /// Board that the blob is for: checks that it fits, and warns if not
+    #[arg(long, value_name = "NAME", value_parser = board::parser())]
+    board: Option<&'static Board>,
+    /// CPU that weights are packed for; the bits that come out are the same on all
+    #[arg(long, value_name = "CPU", value_parser = PossibleValuesParser::new(cpus()), conflicts_with = "board")]
+    cpu: Option<String>,
+    /// Keep names of nodes and scales of tensors, for tools that compare layers
+    #[arg(long)]
+    debug_info: bool,
+    /// Write what quantization did to every layer
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+    /// Only read the model, and list the layers that can't be converted
+    #[arg(long)]
+    check: bool,
+    /// Print the graph as it is after a pass; `list` names the passes
+    #[arg(long, value_name = "PASS", value_parser = PossibleValuesParser::new(pass_names()))]
+    dump_after: Option<String>,
+}
+
+/// The CPU that any blob runs on, and those of the boards.
+fn cpus() -> Vec<&'static str> {
+    let mut all = vec![PORTABLE];
+    all.extend(carafe_boards::all().iter().map(|b| b.cpu).filter(|&c| c != "host"));
+    all
+}
+
+const PORTABLE: &str = "portable";
+
+fn pass_names() -> Vec<&'static str> {
+    passes::PASSES.iter().map(|p| p.name).chain(["list"]).collect()
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    output: String,
+    name: &'a str,
+    cpu: &'static str,
+    ops: usize,
+    segments: usize,
+    steps: u32,
+    macs: u64,
+    weights_bytes: usize,
+    blob_bytes: usize,
+    arena_bytes: u32,
+    seconds: f64,
+    report: &'a Report,
+}
+
+/// Converts.
+pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    if args.dump_after.as_deref() == Some("list") {
+        let names: Vec<&str> = passes::PASSES.iter().map(|p| p.name).collect();
+        return ui.answer(&serde_json::json!({ "passes": names }), || names.join("\n") + "\n");
+    }
+    let Some(path) = &args.model else { return Err(Usage("name the model, a .xml file".into()).into()) };
+    if args.check {
+        return check::run(path, ui);
+    }
+    let Some(output) = &args.output else { return dump_only(args, path, ui) };
+    let weights = path.with_extension("bin");
+    for file in [Some(output), args.report.as_ref()].into_iter().flatten() {
+        let sources = [Some(path), Some(&weights), args.calibration.as_ref(), args.labels.as_ref()];
+        files::check_output(file, &sources.into_iter().flatten().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    }
+    if args.report.as_ref() == Some(output) {
+        bail!("{}: is both the output and the report; give them names of their own", output.display());
+    }
+
+    let graph = frontend::load(path)?;
+    let Some(data) = &args.calibration else { return Err(no_calibration(&graph).into()) };
+    let labels = match &args.labels {
+        Some(file) => labels(file, &graph)?,
+        None => vec![],
+    };
+    let spec = conversion::input_spec(&graph)?;
+    let preprocess = args.data.preprocess();
+    let samples = conversion::calibration(data, &spec, &preprocess, ui).context("calibration data")?;
+    let mut options = Options::default();
+    options.preprocess = preprocess;
+    options.quantizer.observer = args.observer;
+    options.plan.push_rows = args.push_rows;
+    options.write.labels = labels;
+    options.write.debug = args.debug_info;
+    let watcher = Watcher::new(ui, args.dump_after.as_deref());
+    let converted = carafe_converter::convert(graph, &samples, &options, &watcher)
+        .with_context(|| format!("{}: can't be converted", path.display()))?;
+
+    print_dump(&watcher.into_dump(), ui)?;
+    let report = args.report.as_ref().map(|file| {
+        let text = serde_json::to_string_pretty(&converted.report)? + "\n";
+        Pending::write(file, text.as_bytes())
+    });
+    let report = report.transpose()?;
+    Pending::write(output, &converted.blob)?.publish()?;
+    report.map_or(Ok(()), Pending::publish)?;
+
+    let model = files::verify(output, &converted.blob)?;
+    advise(args, &model, ui);
+    let json = Json {
+        output: output.display().to_string(),
+        name: &converted.lowered.name,
+        cpu: PORTABLE,
+        ops: converted.lowered.nodes.len(),
+        segments: converted.plan.segments.len(),
+        steps: converted.plan.steps,
+        macs: macs(&model),
+        weights_bytes: model.weights_bytes(),
+        blob_bytes: converted.blob.len(),
+        arena_bytes: converted.plan.arena_bytes,
+        seconds: begun.elapsed().as_secs_f64(),
+        report: &converted.report,
+    };
+    if ui.quiet && !ui.json {
+        return Ok(());
+    }
+    ui.answer(&json, || text(&json, &converted))
+}
+
+/// Multiply-accumulates of an inference.
+pub fn macs(model: &Model<'_>) -> u64 {
+    (0..model.nodes()).filter_map(|n| model.need(n)).map(|need| u64::from(need.macs)).sum()
+}
+
+fn no_calibration(graph: &Graph) -> Usage {
+    let input = graph.inputs.first().map(|&i| graph.value(i));
+    let takes = input.map_or_else(String::new, |v| format!(" Input `{}` takes {:?}.", v.name, v.shape));
+    Usage(format!(
+        "int8 ranges are measured on real inputs: give some hundred typical ones by `--calibration DATA`, where DATA is \
+         a folder of images or .npy files, an .npy, or an .npz with array `x`.{takes} Where the model wants other \
+         numbers than the data has, add --mean and --scale"
+    ))
+}
+
+fn labels(file: &Path, graph: &Graph) -> anyhow::Result<Vec<String>> {
+    let labels = files::read_labels(file)?;
+    let classes = graph.outputs.first().and_then(|&o| graph.value(o).shape.last().copied()).unwrap_or(0);
+    if labels.len() != classes {
+        bail!(
+            "{}: {} labels, but the output has {classes} classes; give one label a line, in the order of the output",
+            file.display(),
+            labels.len()
+        );
+    }
+    Ok(labels)
+}
+
+/// The graph without a blob: passes need no data.
+fn dump_only(args: &Args, path: &Path, ui: &Ui) -> anyhow::Result<()> {
+    let pass = args.dump_after.as_deref().unwrap_or_default();
+    let mut dump = String::new();
+    passes::optimize(frontend::load(path)?, &mut |name, graph| {
+        if name == pass {
+            dump.push_str(&format!("after {name}: {}", passes::dump(graph)));
+        }
+    })?;
+    print_dump(&dump, ui)?;
+    if ui.json { ui.answer(&serde_json::json!({ "dump_after": pass, "graph": dump }), String::new) } else { Ok(()) }
+}
+
+fn print_dump(dump: &str, ui: &Ui) -> anyhow::Result<()> {
+    if ui.json {
+        eprint!("{dump}");
+        Ok(())
+    } else {
+        ui.print(dump)
+    }
+}
+
+/// Says what the user of a board should know.
+fn advise(args: &Args, model: &Model<'_>, ui: &Ui) {
+    if let Some(cpu) = args.cpu.as_deref().or(args.board.map(|b| b.cpu)).filter(|&c| c != PORTABLE && c != "host") {
+        ui.note(&format!(
+            "weights are packed for the portable kernels, which {cpu} runs too; it has none of its own yet"
+        ));
+    }
+    let Some(board) = args.board.filter(|b| b.ram_bytes() > 0) else { return };
+    let (arena, blob) = (model.arena_bytes() as u64, model.blob_bytes() as u64);
+    if arena > board.ram_bytes() {
+        let (need, have) = (words::count(arena), words::count(board.ram_bytes()));
+        ui.warn(&format!("the arena of {need} bytes does not fit {}, which has {have} bytes of RAM", board.name));
+    }
+    if blob > board.flash_bytes().max(board.ram_bytes().saturating_sub(arena)) {
+        ui.warn(&format!("the blob of {} bytes fits neither flash nor RAM of {}", words::count(blob), board.name));
+    }
+}
+
+/// Layers that the summary names.
+const WORST: usize = 3;
+
+fn text(json: &Json<'_>, converted: &Converted) -> String {
+    let mut text = format!("{GOOD}{}{GOOD:#}\n", json.output);
+    let mut line = |what: &str, value: String| text.push_str(&format!("  {what:9} {value}\n"));
+    let both = |n: u64| match words::bytes(n) {
+        exact if n < 10_240 => exact,
+        short => format!("{short} ({} bytes)", words::count(n)),
+    };
+    line("model", format!("{}, {} ops in {} segments", json.name, json.ops, json.segments));
+    line("work", format!("{} multiply-accumulates an inference", words::macs(json.macs)));
+    line("weights", both(json.weights_bytes as u64));
+    line("blob", format!("{}, all that has to be flashed", both(json.blob_bytes as u64)));
+    line("arena", format!("{}: exactly what an inference takes, nothing is added", both(json.arena_bytes.into())));
+    for o in &json.report.outputs {
+        let logits = o.logit_sqnr_db.map_or_else(String::new, |db| format!(", {db:.1} dB before its softmax"));
+        line("accuracy", format!("`{}` {:.1} dB SQNR against float{logits}", words::short(&o.name, 40), o.sqnr_db));
+    }
+    line("time", format!("{:.1} s, {} calibration samples", json.seconds, json.report.samples));
+    text.push_str(&format!("{HEADING}layers farthest from float{HEADING:#}\n"));
+    for l in converted.report.worst(WORST) {
+        text.push_str(&format!("  {:6.1} dB  {} `{}`\n", l.sqnr_db, l.kind, words::short(&l.name, 60)));
+        l.hints.iter().for_each(|h| text.push_str(&format!("             {DIM}{h}{DIM:#}\n")));
+    }
+    text
+}

@@ -1,0 +1,281 @@
+use std::path::PathBuf;
+
+use carafe::arithmetic::{Arithmetic, Native, Tflite};
+use carafe::blob::StringKind;
+use carafe::ops::ConvRecord;
+use carafe::{Model, Node, OpCode};
+use serde::Serialize;
+
+use super::convert::macs;
+use crate::files;
+use crate::memory::{self, Memory};
+use crate::tensors::{self, Io};
+use crate::ui::{DIM, HEADING, Ui};
+use crate::words::{self, Align};
+
+/// Show what is in a blob: inputs and outputs, ops, memory
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The blob
+    #[arg(value_name = "FILE.carafe")]
+    file: PathBuf,
+    /// Also show where every buffer lies in the arena, and when it is needed
+    #[arg(long)]
+    plan: bool,
+}
+
+#[derive(Serialize)]
+struct Json {
+    name: String,
+    cpu: String,
+    arithmetic: String,
+    arena_bytes: usize,
+    state_bytes: usize,
+    weights_bytes: usize,
+    blob_bytes: usize,
+    macs: u64,
+    steps: usize,
+    inputs: Vec<Io>,
+    outputs: Vec<Io>,
+    labels: Vec<String>,
+    ops: Vec<Op>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
+}
+
+#[derive(Serialize)]
+struct Op {
+    index: u16,
+    kind: &'static str,
+    /// None unless the blob was converted with `--debug-info`.
+    name: Option<String>,
+    macs: u32,
+    weights_bytes: u64,
+    /// Most bytes of the arena that are alive while it runs.
+    peak_bytes: u64,
+    /// Rows, columns, channels of its result.
+    shape: [u16; 3],
+    /// Rows that one step makes.
+    band: u8,
+    segment: u16,
+}
+
+#[derive(Serialize)]
+struct Plan {
+    /// Row counters at the front of the arena.
+    counter_bytes: usize,
+    buffers: Vec<Buffer>,
+    segments: Vec<Segment>,
+}
+
+#[derive(Serialize)]
+struct Buffer {
+    index: u16,
+    offset: u32,
+    length: u32,
+    /// Rows that it holds as a ring; 0 if what lives there does so as a whole.
+    ring_rows: u16,
+    holds: Vec<String>,
+    first_step: Option<usize>,
+    last_step: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Segment {
+    index: u16,
+    first_op: u16,
+    ops: u16,
+    scratch_offset: u32,
+    scratch_bytes: u32,
+}
+
+/// Shows it.
+pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let blob = files::read_blob(&args.file)?;
+    let model = files::verify(&args.file, &blob)?;
+    let memory =
+        memory::follow(&model).map_err(|e| e.context(format!("{}: can't be followed", args.file.display())))?;
+    let strings = model.strings();
+    let json = Json {
+        name: strings.find(StringKind::Model, 0).unwrap_or_default().to_owned(),
+        cpu: match model.cpu() {
+            0 => "portable".to_owned(),
+            other => format!("cpu-{other}"),
+        },
+        arithmetic: match model.arithmetic() {
+            Native::ID => "native".to_owned(),
+            Tflite::ID => "tflite".to_owned(),
+            other => format!("arithmetic-{other}"),
+        },
+        arena_bytes: model.arena_bytes(),
+        state_bytes: model.state_bytes(),
+        weights_bytes: model.weights_bytes(),
+        blob_bytes: model.blob_bytes(),
+        macs: macs(&model),
+        steps: memory.steps,
+        inputs: tensors::inputs(&model),
+        outputs: tensors::outputs(&model),
+        labels: strings.filter(|s| s.0 == StringKind::Label).map(|s| s.2.to_owned()).collect(),
+        ops: (0..model.nodes()).filter_map(|n| op(&model, &memory, n)).collect(),
+        plan: args.plan.then(|| plan(&model, &memory)),
+    };
+    ui.answer(&json, || text(&json, ui))
+}
+
+fn op(model: &Model<'_>, memory: &Memory, n: u16) -> Option<Op> {
+    let node = model.node(n).ok()?;
+    let inside = |s: &u16| model.segment_record(*s).is_some_and(|r| n >= r.first && n - r.first < r.count);
+    Some(Op {
+        index: n,
+        kind: OpCode(node.header.op).name(),
+        name: model.strings().find(StringKind::Node, n).map(str::to_owned),
+        macs: model.need(n)?.macs,
+        weights_bytes: weights_bytes(&node),
+        peak_bytes: memory.peaks.get(usize::from(n)).copied().unwrap_or(0),
+        shape: [node.out.h, node.out.w, node.out.c],
+        band: node.header.band,
+        segment: (0..model.segments()).find(inside).unwrap_or(0),
+    })
+}
+
+/// Bytes of the weights that an op multiplies with: without biases, multipliers and tables.
+fn weights_bytes(node: &Node<'_>) -> u64 {
+    let (i, o) = (u64::from(node.in0.c), u64::from(node.out.c));
+    let kernel = || node.fields::<ConvRecord>().map_or(0, |r| u64::from(r.kernel_h) * u64::from(r.kernel_w));
+    match OpCode(node.header.op) {
+        OpCode::Conv2d => kernel() * i * o,
+        OpCode::DepthwiseConv2d => kernel() * o,
+        OpCode::Dense => i * o,
+        _ => 0,
+    }
+}
+
+fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
+    let nodes = model.nodes();
+    let tensors = nodes.saturating_add(u16::try_from(model.inputs()).unwrap_or(u16::MAX));
+    let holds = |b: u16| {
+        let name = |t: u16| match t.checked_sub(nodes) {
+            Some(input) => format!("input {input}"),
+            None => format!("op {t}"),
+        };
+        let mut all: Vec<String> =
+            (0..tensors).filter(|&t| model.tensor(t).is_some_and(|i| i.buffer == b)).map(name).collect();
+        let aux = |n: &u16| model.node(*n).is_ok_and(|node| node.header.accumulator() == Some(b));
+        all.extend((0..nodes).filter(aux).map(|n| format!("sums of op {n}")));
+        all
+    };
+    let buffer = |b: u16| {
+        let record = model.buffer(b)?;
+        let life = memory.lives.get(usize::from(b)).copied().flatten();
+        Some(Buffer {
+            index: b,
+            offset: record.offset,
+            length: record.length,
+            ring_rows: record.rows,
+            holds: holds(b),
+            first_step: life.map(|l| l.0),
+            last_step: life.map(|l| l.1),
+        })
+    };
+    let segment = |s: u16| {
+        let r = model.segment_record(s)?;
+        Some(Segment {
+            index: s,
+            first_op: r.first,
+            ops: r.count,
+            scratch_offset: r.scratch_offset,
+            scratch_bytes: r.scratch_length,
+        })
+    };
+    Plan {
+        counter_bytes: model.counter_bytes(),
+        buffers: (0..model.buffers()).filter_map(buffer).collect(),
+        segments: (0..model.segments()).filter_map(segment).collect(),
+    }
+}
+
+fn text(json: &Json, ui: &Ui) -> String {
+    let mut text = format!("{HEADING}{}{HEADING:#}\n", json.name);
+    let mut line = |what: &str, value: String| text.push_str(&format!("  {what:8} {value}\n"));
+    line("cpu", format!("{}, {} arithmetic", json.cpu, json.arithmetic));
+    line("arena", format!("{} bytes, exactly", words::count(json.arena_bytes)));
+    line("weights", format!("{} bytes", words::count(json.weights_bytes)));
+    line("blob", format!("{} bytes", words::count(json.blob_bytes)));
+    line("work", format!("{} multiply-accumulates in {} steps", words::macs(json.macs), words::count(json.steps)));
+    let sides = [("input", &json.inputs), ("output", &json.outputs)];
+    for (what, io) in sides.into_iter().flat_map(|(what, all)| all.iter().map(move |io| (what, io))) {
+        line(what, format!("`{}` {}", io.name, io.describe(ui.unicode)));
+    }
+    if !json.labels.is_empty() {
+        line("labels", words::short(&json.labels.join(", "), 100));
+    }
+    text.push('\n');
+    text.push_str(&ops_table(&json.ops, ui));
+    if let Some(plan) = &json.plan {
+        text.push_str(&plan_text(plan));
+    }
+    text
+}
+
+fn ops_table(ops: &[Op], ui: &Ui) -> String {
+    let mut head = vec![
+        ("op", Align::Right),
+        ("kind", Align::Left),
+        ("result", Align::Right),
+        ("MACs", Align::Right),
+        ("weights", Align::Right),
+        ("alive", Align::Right),
+        ("segment", Align::Right),
+    ];
+    let named = ops.iter().any(|o| o.name.is_some());
+    if named {
+        head.push(("name", Align::Left));
+    }
+    let number = |n: u64| if n == 0 { "-".to_owned() } else { words::count(n) };
+    let row = |o: &Op| {
+        let mut cells = vec![
+            o.index.to_string(),
+            o.kind.to_owned(),
+            words::shape(&o.shape, ui.unicode),
+            number(o.macs.into()),
+            number(o.weights_bytes),
+            number(o.peak_bytes),
+            o.segment.to_string(),
+        ];
+        if named {
+            cells.push(words::short(o.name.as_deref().unwrap_or_default(), 40));
+        }
+        cells
+    };
+    words::table(&head, &ops.iter().map(row).collect::<Vec<_>>())
+}
+
+fn plan_text(plan: &Plan) -> String {
+    let head = [
+        ("buffer", Align::Right),
+        ("offset", Align::Right),
+        ("bytes", Align::Right),
+        ("ring", Align::Right),
+        ("steps", Align::Right),
+        ("holds", Align::Left),
+    ];
+    let row = |b: &Buffer| {
+        let ring = if b.ring_rows == 0 { "whole".to_owned() } else { format!("{} rows", b.ring_rows) };
+        let life = match (b.first_step, b.last_step) {
+            (Some(first), Some(last)) => format!("{first}..{last}"),
+            _ => "never".to_owned(),
+        };
+        let holds = words::short(&b.holds.join(", "), 60);
+        vec![b.index.to_string(), words::count(b.offset), words::count(b.length), ring, life, holds]
+    };
+    let mut text = format!("\n{}", words::table(&head, &plan.buffers.iter().map(row).collect::<Vec<_>>()));
+    text.push_str(&format!("  {DIM}bytes 0..{} are row counters{DIM:#}\n\n", plan.counter_bytes));
+    let head = [("segment", Align::Right), ("ops", Align::Left), ("scratch", Align::Right)];
+    let row = |s: &Segment| {
+        let last = u32::from(s.first_op) + u32::from(s.ops) - 1;
+        let scratch = if s.scratch_bytes == 0 { "-".to_owned() } else { words::count(s.scratch_bytes) };
+        vec![s.index.to_string(), format!("{}..{last}", s.first_op), scratch]
+    };
+    text.push_str(&words::table(&head, &plan.segments.iter().map(row).collect::<Vec<_>>()));
+    text
+}

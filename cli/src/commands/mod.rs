@@ -1,0 +1,12 @@
+//! The commands: one file each, with its options, its JSON, and its text.
+
+pub mod bench;
+pub mod boards;
+pub mod completions;
+pub mod convert;
+pub mod demo;
+pub mod eval;
+pub mod inspect;
+pub mod run;
+
+mod check;

@@ -1,0 +1,224 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use carafe::Model;
+use carafe::blob::StringKind;
+use carafe_converter::dataset::{Dataset, Preprocess};
+use carafe_converter::evaluate;
+use carafe_hil::Case;
+use serde::Serialize;
+
+use crate::board::{self, BoardArgs};
+use crate::data_args::DataArgs;
+use crate::failure::Usage;
+use crate::tensors::{self, Io};
+use crate::ui::{DIM, GOOD, HEADING, Ui};
+use crate::{files, words};
+
+/// Run a blob on one input, here or on a board
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  carafe run digits.carafe --input 7.png --board qemu-mps2-an386")]
+pub struct Args {
+    /// The blob
+    #[arg(value_name = "FILE.carafe")]
+    file: PathBuf,
+    /// An image, .npy or .npz (array `x`) of real numbers; one for each input of the model, in order
+    #[arg(long, short, value_name = "X", required_unless_present = "raw_int8", conflicts_with = "raw_int8")]
+    input: Vec<PathBuf>,
+    /// The int8 tensor as it is, channels last: an .npy, or raw bytes; one for each input of the model
+    #[arg(long, value_name = "FILE")]
+    raw_int8: Vec<PathBuf>,
+    /// Which sample of a file with several
+    #[arg(long, value_name = "N")]
+    index: Option<usize>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Names of the classes, one a line, in place of those in the blob
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    board: BoardArgs,
+}
+
+/// Answers that are named.
+const TOP: usize = 5;
+
+#[derive(Serialize)]
+struct Json {
+    board: &'static str,
+    outputs: Vec<Output>,
+    top: Vec<Answer>,
+    arena_bytes: usize,
+    arena_high_water: usize,
+    steps: u32,
+}
+
+#[derive(Serialize)]
+struct Output {
+    name: String,
+    shape: Vec<u16>,
+    raw: Vec<i16>,
+    values: Vec<f32>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    index: usize,
+    label: Option<String>,
+    score: f32,
+}
+
+/// Runs it.
+pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let blob = files::read_blob(&args.file)?;
+    let model = files::verify(&args.file, &blob)?;
+    let ios = tensors::inputs(&model);
+    let raw = !args.raw_int8.is_empty();
+    let given = if raw { &args.raw_int8 } else { &args.input };
+    if given.len() != ios.len() {
+        let names: Vec<&str> = ios.iter().map(|io| io.name.as_str()).collect();
+        let option = if raw { "--raw-int8" } else { "--input" };
+        return Err(Usage(format!(
+            "{}: the model takes {} inputs ({}), {} given; repeat `{option}` for each, in that order",
+            args.file.display(),
+            ios.len(),
+            names.join(", "),
+            given.len()
+        ))
+        .into());
+    }
+    let mut inputs = vec![];
+    for (i, (path, io)) in given.iter().zip(&ios).enumerate() {
+        if raw {
+            inputs.push(raw_input(path, io, args.index, ui)?);
+            continue;
+        }
+        // What the blob says of its data is said of its first input.
+        let how = if i == 0 { args.data.preprocess_for(&model) } else { args.data.preprocess() };
+        let real = real_input(path, io, &how, args.index, ui)?;
+        inputs.push(evaluate::input_bytes(&model, i, &real).context("the blob has no such input")?);
+    }
+    let labels = labels(args.labels.as_deref(), &model)?;
+
+    let board = args.board.board;
+    let mut target = board::open(board, args.board.firmware.as_deref(), ui)?;
+    target.load(&blob)?;
+    let slices: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let outcome = target.exec(&Case::of(&slices), board::LIMIT)?;
+    let outputs: Vec<Output> = tensors::outputs(&model)
+        .into_iter()
+        .zip(&outcome.outputs)
+        .map(|(io, raw)| Output {
+            values: tensors::dequantize(&io, raw),
+            raw: tensors::integers(&io, raw),
+            shape: io.shape,
+            name: io.name,
+        })
+        .collect();
+    let answer = |(index, score)| Answer { index, label: labels.get(index).cloned(), score };
+    // Of a map there is no greatest class.
+    let classes = tensors::outputs(&model).first().is_some_and(tensors::is_vector);
+    let values = outputs.first().filter(|_| classes).map_or(&[][..], |o| &o.values);
+    let json = Json {
+        board: board.name,
+        top: tensors::top(values, TOP).into_iter().map(answer).collect(),
+        outputs,
+        arena_bytes: outcome.arena_bytes,
+        arena_high_water: outcome.arena_high_water,
+        steps: outcome.steps,
+    };
+    ui.answer(&json, || text(&json, ui))
+}
+
+/// One sample of real numbers, preprocessed.
+fn real_input(path: &Path, io: &Io, how: &Preprocess, index: Option<usize>, ui: &Ui) -> anyhow::Result<Vec<f32>> {
+    let data = Dataset::open(path, &tensors::spec(io), how)?;
+    if index.is_none() && data.len() > 1 {
+        ui.note(&format!("{}: sample 0 of {}; `--index N` takes another", path.display(), data.len()));
+    }
+    let sample = data.get(index.unwrap_or(0))?;
+    sample.as_f32().map(<[f32]>::to_vec).with_context(|| format!("{}: holds no real numbers", path.display()))
+}
+
+/// The bytes of an int8 tensor.
+fn raw_input(path: &Path, io: &Io, index: Option<usize>, ui: &Ui) -> anyhow::Result<Vec<u8>> {
+    let is_npy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"));
+    if !is_npy {
+        let bytes = fs::read(path).with_context(|| format!("{}: can't be read; check the path", path.display()))?;
+        let need: usize = io.shape.iter().map(|&d| usize::from(d)).product();
+        if bytes.len() != need {
+            bail!(
+                "{}: {} bytes, but input `{}` of shape {:?} takes {need}; give the int8 tensor without a header, or an \
+                 .npy",
+                path.display(),
+                bytes.len(),
+                io.name,
+                io.shape
+            );
+        }
+        return Ok(bytes);
+    }
+    let numbers = real_input(path, io, &Preprocess::default(), index, ui)?;
+    let range = if io.dtype == "int8" { -128.0..=127.0 } else { 0.0..=255.0 };
+    if let Some(other) = numbers.iter().find(|x| !range.contains(*x) || x.fract() != 0.0) {
+        bail!(
+            "{}: {other} is no {dtype}; save the array as {dtype}, or give real numbers by `--input`",
+            path.display(),
+            dtype = io.dtype
+        );
+    }
+    // Of a negative number the low byte is its two's complement.
+    Ok(numbers.iter().map(|&x| x as i16 as u8).collect())
+}
+
+/// Names of the classes: those of the file, else of the blob, else none.
+fn labels(file: Option<&Path>, model: &Model<'_>) -> anyhow::Result<Vec<String>> {
+    let Some(file) = file else {
+        return Ok(model.strings().filter(|s| s.0 == StringKind::Label).map(|s| s.2.to_owned()).collect());
+    };
+    let labels = files::read_labels(file)?;
+    let classes = model.output(0).map_or(0, |o| o.shape().last().copied().map_or(0, usize::from));
+    if labels.len() != classes {
+        bail!(
+            "{}: {} labels, but the output has {classes} classes; give one label a line, in the order of the output",
+            file.display(),
+            labels.len()
+        );
+    }
+    Ok(labels)
+}
+
+fn text(json: &Json, ui: &Ui) -> String {
+    let mut text = String::new();
+    // Scores that are no probabilities are drawn beside the greatest of them.
+    let most = json.top.iter().map(|a| a.score.abs()).fold(0.0, f32::max);
+    let probabilities = json.top.iter().all(|a| (0.0..=1.0).contains(&a.score));
+    let full = if probabilities { 1.0 } else { most };
+    let name = |a: &Answer| a.label.clone().unwrap_or_else(|| format!("class {}", a.index));
+    let width = json.top.iter().map(|a| name(a).chars().count()).max().unwrap_or(0);
+    for (i, a) in json.top.iter().enumerate() {
+        let gap = " ".repeat(width - name(a).chars().count());
+        let style = if i == 0 { GOOD } else { DIM };
+        let score =
+            if probabilities { format!("{:>7}", words::percent(a.score.into())) } else { format!("{:9.4}", a.score) };
+        let bar = words::bar(f64::from(a.score / full), 30, ui.unicode);
+        let line = format!("  {style}{}{gap}{style:#}  {score}  {bar}", name(a));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    if json.top.is_empty() || json.outputs.len() > 1 {
+        for o in &json.outputs {
+            let shape = words::shape(&o.shape, ui.unicode);
+            let (low, high) = o.values.iter().fold((f32::MAX, f32::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+            let first: Vec<String> = o.values.iter().take(8).map(|v| format!("{v:.4}")).collect();
+            let more = if o.values.len() > 8 { " ..." } else { "" };
+            text.push_str(&format!("  {HEADING}{}{HEADING:#} {shape}, {low:.4} to {high:.4}\n", o.name));
+            text.push_str(&format!("    {}{more}\n", first.join(" ")));
+        }
+    }
+    let steps = words::count(json.steps);
+    let arena = words::count(json.arena_bytes);
+    text.push_str(&format!("  {DIM}on {}, {steps} steps in an arena of {arena} bytes{DIM:#}\n", json.board));
+    text
+}

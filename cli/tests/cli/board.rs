@@ -1,0 +1,47 @@
+//! The emulated board, where it can be had.
+
+use carafe_boards::Availability;
+use carafe_hil::firmware;
+
+use crate::common::{blob, carafe, digits};
+
+/// The board's firmware, or why there is none here.
+fn emulator() -> Result<String, String> {
+    let board = carafe_boards::find("qemu-mps2-an386").map_err(|e| e.to_string())?;
+    if let Availability::Missing { why_not } = board.availability() {
+        return Err(why_not);
+    }
+    firmware::build(board).map(|elf| elf.display().to_string()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_board_gives_the_bits_of_the_host() {
+    let elf = match emulator() {
+        Ok(elf) => elf,
+        Err(why) => return println!("skipped: the_board_gives_the_bits_of_the_host: {why}"),
+    };
+    let board = ["--board", "qemu-mps2-an386", "--firmware", &elf, "--json"];
+    let run = |more: &[&str]| {
+        let (file, image) = (blob(), digits("samples/hard-3.png"));
+        carafe(["run", &file, "--input", &image].into_iter().chain(more.iter().copied())).ok().json()
+    };
+    let (here, there) = (run(&["--json"]), run(&board));
+    assert_eq!((here["board"].as_str(), there["board"].as_str()), (Some("host"), Some("qemu-mps2-an386")));
+    assert_eq!(here["outputs"], there["outputs"]);
+    assert_eq!((&here["arena_high_water"], &here["steps"]), (&there["arena_high_water"], &there["steps"]));
+
+    let demo = carafe(["demo", "--samples", "3"].into_iter().chain(board)).ok().json();
+    let ran = &demo["board"];
+    assert_eq!((ran["ran"].as_bool(), ran["samples"].as_u64(), ran["same_bits"].as_bool()), (Some(true), Some(3), Some(true)));
+}
+
+#[test]
+fn a_firmware_that_answers_nothing_is_told() {
+    if let Err(why) = emulator() {
+        return println!("skipped: a_firmware_that_answers_nothing_is_told: {why}");
+    }
+    let (file, image) = (blob(), digits("samples/7.png"));
+    let no_firmware = digits("labels.txt");
+    let ran = carafe(["run", &file, "--input", &image, "--board", "qemu-mps2-an386", "--firmware", &no_firmware]);
+    ran.fails(1, &["qemu-mps2-an386"]);
+}

@@ -1,0 +1,6 @@
+//! Inputs that take the bytes of a camera: what becomes of mean and scale, in float and on the device.
+
+mod device;
+mod folding;
+mod nets;
+mod real;

@@ -1,0 +1,121 @@
+//! What is known of a model at compile time.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use carafe::blob::StringKind;
+use carafe::{BlobError, Model, OpCode, TensorIo, ops};
+use syn::{Error, Result};
+
+use crate::arguments::Arguments;
+
+/// A blob that has been verified.
+#[derive(Debug)]
+pub struct Blob {
+    /// Its length.
+    pub bytes: usize,
+    /// See `Model::arena_bytes`.
+    pub arena_bytes: usize,
+    /// See `Model::state_bytes`.
+    pub state_bytes: usize,
+    /// Bytes of constants.
+    pub weights_bytes: usize,
+    /// The model's name.
+    pub name: String,
+    /// Identifier of the arithmetic.
+    pub arithmetic: u8,
+    /// The ops that it uses.
+    pub ops: BTreeSet<u16>,
+    /// Inputs.
+    pub inputs: Vec<Tensor>,
+    /// Outputs.
+    pub outputs: Vec<Tensor>,
+    /// Offset and length of each label in the blob, by class.
+    pub labels: Vec<(usize, usize)>,
+    /// Longest row of an input that is pushed; 0 if none is.
+    pub row_bytes: usize,
+}
+
+/// An input or output.
+#[derive(Debug)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Shape, bytes, scale, zero point.
+    pub io: TensorIo,
+}
+
+impl Blob {
+    /// Reads and verifies the blob that the arguments name.
+    pub fn read(arguments: &Arguments) -> Result<Self> {
+        let file = arguments.path.display();
+        let error = |what: String| Error::new(arguments.span, format!("{file}: {what}"));
+        let bytes = fs::read(&arguments.path).map_err(|e| {
+            error(format!(
+                "can't be read: {e}; write it with `carafe convert MODEL -o {file}`, or in build.rs. Relative paths \
+                 begin at the folder of Cargo.toml"
+            ))
+        })?;
+        Self::of(&bytes).map_err(|e| error(format!("{e}; {}", remedy(e))))
+    }
+
+    fn of(bytes: &[u8]) -> std::result::Result<Self, BlobError> {
+        let model = Model::verify(bytes, ops::ALL)?;
+        let string = |kind, i| model.strings().find(kind, i).unwrap_or("").to_owned();
+        let tensor =
+            |kind, i: usize, io: Option<TensorIo>| Some(Tensor { name: string(kind, u16::try_from(i).ok()?), io: io? });
+        let row = |i: usize| {
+            let tensor = model.tensor(model.input(i)?.tensor)?;
+            (model.buffer(tensor.buffer)?.rows != 0).then(|| tensor.row_stride())
+        };
+        Ok(Self {
+            bytes: model.blob_bytes(),
+            arena_bytes: model.arena_bytes(),
+            state_bytes: model.state_bytes(),
+            weights_bytes: model.weights_bytes(),
+            name: string(StringKind::Model, 0),
+            arithmetic: model.arithmetic(),
+            ops: (0..model.nodes()).filter_map(|n| Some(model.node(n).ok()?.header.op)).collect(),
+            inputs: (0..model.inputs()).filter_map(|i| tensor(StringKind::Input, i, model.input(i))).collect(),
+            outputs: (0..model.outputs()).filter_map(|i| tensor(StringKind::Output, i, model.output(i))).collect(),
+            labels: labels(&model, bytes),
+            row_bytes: (0..model.inputs()).filter_map(row).max().unwrap_or(0),
+        })
+    }
+}
+
+fn labels(model: &Model<'_>, blob: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = vec![];
+    for (kind, index, text) in model.strings() {
+        if kind == StringKind::Label {
+            let index = usize::from(index);
+            if found.len() <= index {
+                found.resize(index + 1, (0, 0));
+            }
+            // Strings lie in the blob: the difference of the addresses is the offset.
+            found[index] = (text.as_ptr().addr().saturating_sub(blob.as_ptr().addr()), text.len());
+        }
+    }
+    found
+}
+
+/// What to do about a blob that is refused.
+fn remedy(error: BlobError) -> &'static str {
+    match error {
+        BlobError::Magic => "give a file that `carafe convert` wrote",
+        BlobError::Version { .. } | BlobError::UnknownSection { .. } => {
+            "carafe-macros and the converter must be of one version"
+        }
+        BlobError::MissingOp { .. } => {
+            "this carafe-macros is older than the converter: convert the model again with its own version"
+        }
+        _ => "copy the file again, or convert the model again",
+    }
+}
+
+impl Blob {
+    /// The ops as codes.
+    pub fn ops(&self) -> impl Iterator<Item = OpCode> + '_ {
+        self.ops.iter().map(|&op| OpCode(op))
+    }
+}

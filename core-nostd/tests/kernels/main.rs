@@ -1,0 +1,9 @@
+//! Every kernel, in native arithmetic, against a plain reference over whole maps.
+
+mod elementwise;
+mod frame;
+mod reference;
+#[path = "../support/mod.rs"]
+mod support;
+mod views;
+mod windows;

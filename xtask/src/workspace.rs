@@ -1,0 +1,107 @@
+//! Where things are, and how programs are run.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use carafe_boards::{Board, Firmware};
+use serde::Deserialize;
+
+/// The checkout.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Cargo's target folder.
+    pub target_dir: PathBuf,
+    /// The oldest toolchain that it promises to build with, as `1.90`.
+    pub rust_version: String,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    rust_version: Option<String>,
+}
+
+impl Workspace {
+    /// The checkout that this program was built in.
+    pub fn find() -> Result<Self> {
+        let output = cargo_in(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cargo can't be started")?;
+        if !output.status.success() {
+            bail!("`cargo metadata` failed in {}", env!("CARGO_MANIFEST_DIR"));
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&output.stdout).context("`cargo metadata` was not understood")?;
+        let rust_version = metadata
+            .packages
+            .into_iter()
+            .find_map(|package| package.rust_version)
+            .context("no package of the workspace has a `rust-version`")?;
+        Ok(Self { root: metadata.workspace_root, target_dir: metadata.target_directory, rust_version })
+    }
+
+    /// Cargo, at the root.
+    pub fn cargo(&self) -> Command {
+        cargo_in(&self.root)
+    }
+
+    /// Builds programs of a crate outside the workspace, messages on stderr. Gives the folder that holds them.
+    ///
+    /// All such crates share one target folder, so that what they have in common is compiled once.
+    pub fn build_firmware(&self, crate_path: &str, target: &str, profile: &str) -> Result<PathBuf> {
+        let target_dir = self.target_dir.join("firmware");
+        let mut command = cargo_in(&self.root.join(crate_path));
+        command
+            .args(["build", "--quiet", "--locked", "--profile", profile, "--target", target, "--target-dir"])
+            .arg(&target_dir);
+        // Flags meant for the host's code would break the board's.
+        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+            command.env_remove(variable);
+        }
+        if !succeeds(&mut command)? {
+            bail!("{crate_path} does not build for {target}");
+        }
+        Ok(target_dir.join(target).join(profile))
+    }
+}
+
+fn cargo_in(folder: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+    command.current_dir(folder);
+    command
+}
+
+/// The boards that have firmware.
+pub fn boards_with_firmware() -> impl Iterator<Item = (&'static Board, Firmware)> {
+    carafe_boards::all().iter().filter_map(|board| Some((board, board.firmware?)))
+}
+
+/// Runs a program with both its outputs on stderr. True if it succeeds.
+pub fn succeeds(command: &mut Command) -> Result<bool> {
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(io::stderr())
+        .status()
+        .with_context(|| format!("`{}` can't be started", command.get_program().display()))?;
+    Ok(status.success())
+}
+
+/// What a program writes to stdout, or `None` if it is not there or fails.
+pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
