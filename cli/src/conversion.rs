@@ -1,11 +1,10 @@
 //! What `convert` and `demo` share: calibration data, and watching a conversion.
 
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::bail;
-use carafe_converter::dataset::{Dataset, DatasetError, InputSpec, Preprocess};
+use carafe_converter::dataset::{Dataset, DatasetError, InputSpec};
 use carafe_converter::{Watch, passes};
 use carafe_graph::{Graph, Layout, Tensor};
 use carafe_quantizer::{Phase, Progress};
@@ -41,24 +40,17 @@ fn input_layout(graph: &Graph) -> anyhow::Result<Layout> {
 }
 
 /// Reads all calibration samples, on all cores.
-pub fn calibration(
-    path: &Path,
-    spec: &InputSpec,
-    preprocess: &Preprocess,
-    ui: &Ui,
-) -> anyhow::Result<Vec<Vec<Tensor>>> {
-    let data = Dataset::open(path, spec, preprocess)?;
+pub fn calibration(data: &Dataset, ui: &Ui) -> Result<Vec<Vec<Tensor>>, DatasetError> {
     let meter = ui.meter("read calibration data", data.len() as u64);
     let read = AtomicUsize::new(0);
-    let samples: Result<Vec<Vec<Tensor>>, _> = (0..data.len())
+    (0..data.len())
         .into_par_iter()
         .map(|i| {
             let sample = data.get(i)?;
             meter.set(read.fetch_add(1, Ordering::Relaxed) + 1);
             Ok::<_, DatasetError>(vec![sample])
         })
-        .collect();
-    Ok(samples?)
+        .collect()
 }
 
 /// Shows how far a conversion is, and keeps the graph after one of its passes.

@@ -1,5 +1,7 @@
 //! Options of all commands that read data.
 
+use std::path::Path;
+
 use carafe::Model;
 use carafe_converter::InputKind;
 use carafe_converter::dataset::{Color, Dataset, Preprocess, Resize};
@@ -51,7 +53,7 @@ enum LayoutArg {
 /// What the device's input takes.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub enum InputType {
-    /// u8 if the calibration data are images or arrays of uint8, else i8
+    /// u8 if the calibration data are images, else i8
     #[default]
     Auto,
     /// Unsigned bytes, as a camera delivers them: --mean and --scale become part of the model
@@ -64,11 +66,17 @@ impl InputType {
     /// For a model that is calibrated with these data.
     pub fn kind(self, data: &Dataset) -> InputKind {
         match self {
+            // Whoever keeps arrays feeds arrays, by scripts that count on int8 (`run --raw-int8`).
+            InputType::Auto if is_array(data.file(0)) => InputKind::I8,
             InputType::Auto => InputKind::of(data),
             InputType::U8 => InputKind::U8,
             InputType::I8 => InputKind::I8,
         }
     }
+}
+
+fn is_array(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
 }
 
 fn crop(text: &str) -> Result<(u16, u16), String> {

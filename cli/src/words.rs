@@ -13,6 +13,11 @@ pub fn count(n: impl TryInto<u128>) -> String {
     text
 }
 
+/// So many of something: `1 segment`, `2 segments`.
+pub fn several(n: usize, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// A number of bytes: exact below 10 KB, else in KB or MB of 1024.
 pub fn bytes(n: u64) -> String {
     const KB: f64 = 1024.0;
@@ -107,6 +112,7 @@ mod tests {
             ["0", "999", "1,000", "1,234,567"],
             [0u64, 999, 1000, 1_234_567].map(count).each_ref().map(|s| &**s)
         );
+        assert_eq!((several(1, "op"), several(1000, "op")), ("1 op".into(), "1,000 ops".into()));
         assert_eq!(bytes(5_123), "5,123 B");
         assert_eq!(bytes(20_480), "20.0 KB");
         assert_eq!(bytes(3 << 20), "3.00 MB");

@@ -2,10 +2,8 @@
 //! calibration data or the labels change.
 //!
 //! ```no_run
-//! // build.rs
-//! fn main() {
-//!     carafe_converter::build::Build::new("model/kws.xml").calibration("model/calib.npz").labels("model/labels.txt").run();
-//! }
+//! // In the `main` of build.rs:
+//! carafe_converter::build::Build::new("model/kws.xml").calibration("model/calib.npz").labels("model/labels.txt").run();
 //! ```
 //!
 //! ```ignore

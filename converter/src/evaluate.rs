@@ -85,7 +85,9 @@ pub enum EvaluateError {
     #[error(transparent)]
     Data(#[from] DatasetError),
     /// A label that is no class of the first output.
-    #[error("sample {index} has label {label}, but output 0 has {classes} classes; are these the labels of this model?")]
+    #[error(
+        "sample {index} has label {label}, but output 0 has {classes} classes; are these the labels of this model?"
+    )]
     Label {
         /// Index of the sample.
         index: usize,

@@ -28,8 +28,11 @@ struct Case<'a> {
 }
 
 fn samples(path: &Path, spec: &InputSpec, case: &Case<'_>) -> Vec<Vec<Tensor>> {
-    let preprocess =
-        Preprocess { mean: case.mean.into_iter().collect(), scale: case.scale.into_iter().collect(), ..Preprocess::default() };
+    let preprocess = Preprocess {
+        mean: case.mean.into_iter().collect(),
+        scale: case.scale.into_iter().collect(),
+        ..Preprocess::default()
+    };
     let d = Dataset::open(path, spec, &preprocess).unwrap();
     (0..d.len()).map(|i| vec![d.get(i).unwrap()]).collect()
 }

@@ -185,7 +185,8 @@ fn images_and_arrays_of_u8_are_bytes() {
 
 fn wav(dir: &TempDir, name: &str, channels: u16, bits: u16, samples: &[i16]) -> PathBuf {
     let path = dir.path().join(name);
-    let format = hound::WavSpec { channels, sample_rate: 16000, bits_per_sample: bits, sample_format: hound::SampleFormat::Int };
+    let format =
+        hound::WavSpec { channels, sample_rate: 16000, bits_per_sample: bits, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(&path, format).unwrap();
     samples.iter().for_each(|&s| writer.write_sample(s).unwrap());
     writer.finalize().unwrap();
@@ -218,7 +219,11 @@ fn tables_choose_files_and_label_them() {
     for i in 0..4u8 {
         ImageBuffer::from_fn(2, 2, |_, _| Luma([i])).save(dir.path().join(format!("{i}.png"))).unwrap();
     }
-    let csv = save(&dir, "l.csv", b"file,split,label_a,label_b,name\nx/0.png,test,5,6,\"a, b\"\n3.png,calib,7,8,c\n2.png,test,9,10,d\n");
+    let csv = save(
+        &dir,
+        "l.csv",
+        b"file,split,label_a,label_b,name\nx/0.png,test,5,6,\"a, b\"\n3.png,calib,7,8,c\n2.png,test,9,10,d\n",
+    );
     let open = || Dataset::open(dir.path(), &spec(&[1, 2, 2, 1]), &Preprocess::default()).unwrap();
     let table = |label: &str, split: Option<&str>| Table { label: Some(label.into()), split: split.map(str::to_owned) };
     let set = open().with_table(&csv, &table("label_b", Some("test"))).unwrap();

@@ -1,6 +1,6 @@
+use crate::arithmetic::Arithmetic;
 use crate::blob::{NONE, NodeHeader, TensorRecord};
 use crate::record::Record;
-use crate::arithmetic::Arithmetic;
 use crate::{Fault, Rows, RowsMut, RunError};
 
 /// Index of a node in its blob.

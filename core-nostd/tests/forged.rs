@@ -100,6 +100,7 @@ fn counts() {
 
 /// More inputs and outputs than a u16 counts, each with its record.
 #[test]
+#[cfg_attr(miri, ignore = "a blob of a megabyte")]
 fn inputs_and_outputs_beyond_a_u16() {
     let good = copies();
     let (at, e) = entry(&good, section::IO);

@@ -110,12 +110,15 @@ pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
         return Err(Error::Unavailable { board: board.name.to_owned(), why_not });
     }
     let target = board.firmware.map(|f| f.target).ok_or_else(|| fail("it has no Rust target".to_owned()))?;
-    let model = Model::verify(blob, carafe::ops::ALL)
-        .map_err(|source| Error::Blob { board: board.name.to_owned(), source })?;
+    let model =
+        Model::verify(blob, carafe::ops::ALL).map_err(|source| Error::Blob { board: board.name.to_owned(), source })?;
     fits(board, &model).map_err(fail)?;
     if !firmware::checkout().join(CRATE).join("Cargo.toml").exists() {
         let folder = firmware::checkout();
-        return Err(fail(format!("{} is not there: this program needs the checkout it was built in", folder.display())));
+        return Err(fail(format!(
+            "{} is not there: this program needs the checkout it was built in",
+            folder.display()
+        )));
     }
 
     let all = firmware::target_dir().join("bench");
@@ -149,7 +152,9 @@ fn fits(board: &Board, model: &Model<'_>) -> Result<(), String> {
         ("arena and input", model.arena_bytes().saturating_add(inputs), first(RegionKind::Ram)),
     ] {
         if need as u64 > have {
-            return Err(format!("the model's {what} takes {need} bytes, it has room for {have}: measure a smaller model"));
+            return Err(format!(
+                "the model's {what} takes {need} bytes, it has room for {have}: measure a smaller model"
+            ));
         }
     }
     Ok(())
@@ -168,7 +173,8 @@ impl Programs {
             let profile = scope.spawn(|| self.run(&self.profile, limit));
             let count = self.run(&self.count, limit);
             // A thread that panicked is a bug, and its message has been printed.
-            let profile = profile.join().unwrap_or_else(|_| Err(self.broken("the emulator's thread failed".to_owned())));
+            let profile =
+                profile.join().unwrap_or_else(|_| Err(self.broken("the emulator's thread failed".to_owned())));
             Ok::<_, Error>((count?, profile?))
         })?;
         let (count, profile) = other;
@@ -180,7 +186,9 @@ impl Programs {
                 && u64::from(golden.crc) != crc
             {
                 let what = format!("`{program}` computes another result than the converter did");
-                return Err(self.broken(format!("{what} (CRC {crc:08x}, not {:08x}); convert the model again", golden.crc)));
+                return Err(
+                    self.broken(format!("{what} (CRC {crc:08x}, not {:08x}); convert the model again", golden.crc))
+                );
             }
         }
         let flash = |path: &Path| {
@@ -207,11 +215,8 @@ impl Programs {
         let How::Qemu(machine) = self.board.how else {
             return Err(Error::NotEmulated { board: self.board.name.to_owned() });
         };
-        let spawn = |source| Error::Spawn {
-            board: self.board.name.to_owned(),
-            program: machine.program.to_owned(),
-            source,
-        };
+        let spawn =
+            |source| Error::Spawn { board: self.board.name.to_owned(), program: machine.program.to_owned(), source };
         let mut child = emulator(&machine, elf).spawn().map_err(spawn)?;
         let stdout = child.stdout.take();
         let reader = thread::spawn(move || {
@@ -350,7 +355,8 @@ mod tests {
     fn lines_are_read() {
         let count = Count::read("noise\ncarafe-bench count ticks=1f40 nothing=40 stack=200 crc=ffffffff\n").unwrap();
         assert_eq!((count.ticks, count.nothing, count.stack, count.crc), (8000, 64, 512, 0xFFFF_FFFF));
-        let line = "carafe-bench profile crc=1 empty_steps=10 empty_ticks=100 between=5 steps=2 ticks=340 steps=1 ticks=0";
+        let line =
+            "carafe-bench profile crc=1 empty_steps=10 empty_ticks=100 between=5 steps=2 ticks=340 steps=1 ticks=0";
         let profile = Profile::read(line).unwrap();
         assert_eq!(profile.whole(), 5 + 0x340);
         // 2 steps of 16 ticks each are the probe's; a tick is 5/8 of an instruction.

@@ -26,7 +26,6 @@ use crate::report::RangeSource;
 use crate::types::Quant;
 use parameters::Parameters;
 
-
 /// What [`Node::origin`] of an inserted node says.
 pub(crate) const REQUANTIZE: &str = "requantize";
 

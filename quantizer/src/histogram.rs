@@ -170,7 +170,7 @@ fn step(len: usize) -> usize {
     const PRIMES: [usize; 24] =
         [1, 2, 3, 5, 7, 11, 13, 17, 23, 29, 37, 47, 61, 79, 101, 131, 167, 211, 271, 347, 439, 557, 701, 883];
     let wanted = len / COUNTED;
-    PRIMES.into_iter().find(|&p| p >= wanted && (p == 1 || len % p != 0)).unwrap_or(wanted.max(1))
+    PRIMES.into_iter().find(|&p| p >= wanted && (p == 1 || !len.is_multiple_of(p))).unwrap_or(wanted.max(1))
 }
 
 #[cfg(test)]

@@ -245,9 +245,9 @@ fn look(
     kind: ObserverKind,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Seen, QuantError> {
-    fn ends<O: Observer>(seen: &[Option<O>], f: impl Fn(&O) -> Option<(f32, f32)> + Sync) -> Vec<Option<(f32, f32)>>
+    fn ends<O>(seen: &[Option<O>], f: impl Fn(&O) -> Option<(f32, f32)> + Sync) -> Vec<Option<(f32, f32)>>
     where
-        O: Sync,
+        O: Observer + Sync,
     {
         seen.par_iter().map(|o| o.as_ref().and_then(&f)).collect()
     }

@@ -1,6 +1,6 @@
 //! From a histogram to the range that int8 shall cover.
 
-use crate::histogram::{BINS, Histogram};
+use crate::histogram::Histogram;
 use crate::types::Quant;
 
 /// What a factor is multiplied by from one candidate to the next narrower one.
@@ -80,29 +80,31 @@ pub(crate) fn percentile(histogram: &Histogram, percent: f32) -> Option<(f32, f3
 /// The range for which the distribution of the quantized numbers tells most about that of the exact ones: the
 /// divergence of Kullback and Leibler is smallest.
 ///
-/// As in TensorRT: what lies beyond the range is counted at its ends, and a level's count is spread evenly over those of
-/// its bins that are not empty. Other than there the two ends keep their ratio instead of being mirrored (int8 has a zero
-/// point here), and exact zeros do not count, as every range represents them.
+/// As in TensorRT, a threshold cuts both ends off at the same magnitude, what lies beyond is counted at the ends, and a
+/// level's count is spread evenly over those of its bins that are not empty. Other than there, the grid is that of the
+/// range that is left and not mirrored (int8 has a zero point here), and exact zeros do not count, as every range
+/// represents them.
 pub(crate) fn least_divergence(histogram: &Histogram) -> Option<(f32, f32)> {
     let seen = histogram.extremes()?;
     let (first, counts) = histogram.dense();
     let width = histogram.resolution();
     let (low, high) = (f64::from(seen.0.min(0.0)), f64::from(seen.1.max(0.0)));
-    let mut best: Option<(f64, (f32, f32))> = None;
-    // Below two bins a level the collapsed histogram is the histogram itself and says nothing.
-    let smallest = 2.0 * LEVELS as f64 * width / (high - low);
-    let mut factor = 1.0;
-    while factor >= smallest {
-        let range = (low * factor, high * factor);
-        let at = |x: f64| (((x / width).floor() as i64) - first).clamp(0, counts.len() as i64 - 1) as usize;
-        let divergence = divergence(&counts, at(range.0), at(range.1));
-        if best.is_none_or(|(d, _)| divergence < d) {
-            best = Some((divergence, (range.0 as f32, range.1 as f32)));
+    let bin = |x: f64| (((x / width).floor() as i64) - first).clamp(0, counts.len() as i64 - 1) as usize;
+    let mut best: Option<(f64, (f64, f64))> = None;
+    let mut threshold = high.max(-low);
+    loop {
+        let range = (low.max(-threshold), high.min(threshold));
+        // With less than a bin a level, the histogram can't tell what rounding does.
+        if range.1 - range.0 < LEVELS as f64 * width {
+            break;
         }
-        factor -= 8.0 * smallest / (2 * LEVELS) as f64;
+        let divergence = divergence(&counts, bin(range.0), bin(range.1));
+        if best.is_none_or(|(d, _)| divergence < d) {
+            best = Some((divergence, range));
+        }
+        threshold -= 8.0 * width;
     }
-    debug_assert!(counts.len() <= BINS);
-    Some(best.map_or(seen, |(_, (a, b))| if a <= seen.0.min(0.0) && b >= seen.1.max(0.0) { seen } else { (a, b) }))
+    Some(best.map_or(seen, |(_, r)| if r == (low, high) { seen } else { (r.0 as f32, r.1 as f32) }))
 }
 
 /// Kullback and Leibler's divergence between the counts in bins `a..=b`, those outside moved to the ends, and what is
@@ -124,8 +126,8 @@ fn divergence(counts: &[f64], a: usize, b: usize) -> f64 {
         let used = reference[from..to].iter().filter(|n| **n > 0.0).count();
         let mass: f64 = inside[from..to].iter().sum();
         for &p in reference[from..to].iter().filter(|p| **p > 0.0) {
-            // A level that has lost everything would be infinitely bad: it counts as holding 1/1000 of an element.
-            let q = (mass / used as f64).max(1e-3) / kept;
+            // A level that has lost all it had would be infinitely bad: its bins count as holding half an element each.
+            let q = (mass / used as f64).max(0.5) / kept;
             let p = p / total;
             sum += p * (p / q).ln();
         }

@@ -128,9 +128,7 @@ fn given_channel(row: &[f32], steps: &[f32], channel: usize, users: &[User<'_>])
 /// The largest magnitude of a sum on the way to an accumulator.
 fn accumulator(integers: &[i8], scale: f32, channel: usize, users: &[User<'_>]) -> i64 {
     let sum: i64 = integers.iter().map(|q| i64::from(q.unsigned_abs())).sum();
-    let bias = |u: &User<'_>| {
-        i64::from(quantize_bias(u.bias(channel), u.input_scale(channel), scale).unsigned_abs())
-    };
+    let bias = |u: &User<'_>| i64::from(quantize_bias(u.bias(channel), u.input_scale(channel), scale).unsigned_abs());
     256 * sum + users.iter().map(bias).max().unwrap_or(0)
 }
 

@@ -13,6 +13,7 @@
 //! match Runner::new(identity, registry, uart, NoClock, NoStack, memory).serve() {
 //!     Ending::Exit { code } => { /* restart */ }
 //!     Ending::LinkLost => { /* wait for a new link */ }
+//!     _ => {}
 //! }
 //! # }
 //! ```

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::failure::Reported;
 use crate::ui::{ERROR, GOOD, Ui};
+use crate::words;
 
 #[derive(Serialize)]
 struct Json {
@@ -64,24 +65,21 @@ pub fn run(path: &Path, ui: &Ui) -> anyhow::Result<()> {
     }
     json.supported = json.unsupported.is_empty();
     if !json.supported {
-        json.error = Some(format!("{}: {} can't be converted", json.model, layers(json.unsupported.len())));
+        let layers = words::several(json.unsupported.len(), "layer");
+        json.error = Some(format!("{}: {layers} can't be converted", json.model));
     }
     ui.answer(&json, || text(&json))?;
     if json.supported { Ok(()) } else { Err(Reported.into()) }
-}
-
-fn layers(n: usize) -> String {
-    format!("{n} layer{}", if n == 1 { "" } else { "s" })
 }
 
 fn text(json: &Json) -> String {
     let mut text = match (&json.error, json.layers, json.ops) {
         (Some(error), ..) => format!("{ERROR}{error}{ERROR:#}\n"),
         (None, layers, ops) => format!(
-            "{GOOD}{}: every layer can be converted{GOOD:#} ({} layers, {} ops on the device)\n",
+            "{GOOD}{}: every layer can be converted{GOOD:#} ({}, {} on the device)\n",
             json.model,
-            layers.unwrap_or_default(),
-            ops.unwrap_or_default()
+            words::several(layers.unwrap_or_default(), "layer"),
+            words::several(ops.unwrap_or_default(), "op")
         ),
     };
     for l in &json.unsupported {

@@ -4,6 +4,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use carafe::Model;
 use carafe_boards::Board;
+use carafe_converter::dataset::Dataset;
 use carafe_converter::{Converted, Options, frontend, passes};
 use carafe_graph::Graph;
 use carafe_quantizer::{ObserverKind, Report};
@@ -12,7 +13,7 @@ use serde::Serialize;
 
 use super::check;
 use crate::conversion::{self, Watcher};
-use crate::data_args::DataArgs;
+use crate::data_args::{DataArgs, InputType};
 use crate::failure::Usage;
 use crate::files::{self, Pending};
 use crate::ui::{DIM, GOOD, HEADING, Ui};
@@ -35,6 +36,9 @@ pub struct Args {
     calibration: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
+    /// What the device's input takes
+    #[arg(long, value_name = "TYPE", default_value = "auto", help_heading = "Data")]
+    input_type: InputType,
     /// Names of the classes, one a line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -122,9 +126,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let spec = conversion::input_spec(&graph)?;
     let preprocess = args.data.preprocess();
-    let samples = conversion::calibration(data, &spec, &preprocess, ui).context("calibration data")?;
-    let mut options = Options::default();
-    options.preprocess = preprocess;
+    let data = Dataset::open(data, &spec, &preprocess).context("calibration data")?;
+    let samples = conversion::calibration(&data, ui).context("calibration data")?;
+    let mut options = Options { input: args.input_type.kind(&data), preprocess, ..Options::default() };
     options.quantizer.observer = args.observer;
     options.plan.push_rows = args.push_rows;
     options.write.labels = labels;
@@ -242,7 +246,10 @@ fn text(json: &Json<'_>, converted: &Converted) -> String {
         exact if n < 10_240 => exact,
         short => format!("{short} ({} bytes)", words::count(n)),
     };
-    line("model", format!("{}, {} ops in {} segments", json.name, json.ops, json.segments));
+    line(
+        "model",
+        format!("{}, {} in {}", json.name, words::several(json.ops, "op"), words::several(json.segments, "segment")),
+    );
     line("work", format!("{} multiply-accumulates an inference", words::macs(json.macs)));
     line("weights", both(json.weights_bytes as u64));
     line("blob", format!("{}, all that has to be flashed", both(json.blob_bytes as u64)));

@@ -78,19 +78,11 @@ impl Picture {
     }
 }
 
-/// The grey ramp of 256-colour terminals is 232..=255; black is 16, so that ink stands on the terminal's own ground only
-/// where there is none.
+/// The grey ramp of 256-colour terminals is 232..=255. Dark is painted too, so that ink shows on a light terminal.
 fn grey(pairs: impl Iterator<Item = (u8, u8)>) -> String {
-    let mut line = String::new();
     let code = |v: u8| 232 + u16::from(v) * 23 / 255;
-    for (above, below) in pairs {
-        match (above >= 8, below >= 8) {
-            (false, false) => line.push(' '),
-            (true, false) => line.push_str(&format!("\x1b[38;5;{}m▀\x1b[0m", code(above))),
-            (false, true) => line.push_str(&format!("\x1b[38;5;{}m▄\x1b[0m", code(below))),
-            (true, true) => line.push_str(&format!("\x1b[38;5;{};48;5;{}m▀\x1b[0m", code(above), code(below))),
-        }
-    }
+    let mut line: String = pairs.map(|(a, b)| format!("\x1b[38;5;{};48;5;{}m▀", code(a), code(b))).collect();
+    line.push_str("\x1b[0m");
     line
 }
 

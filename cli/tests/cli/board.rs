@@ -32,7 +32,10 @@ fn the_board_gives_the_bits_of_the_host() {
 
     let demo = carafe(["demo", "--samples", "3"].into_iter().chain(board)).ok().json();
     let ran = &demo["board"];
-    assert_eq!((ran["ran"].as_bool(), ran["samples"].as_u64(), ran["same_bits"].as_bool()), (Some(true), Some(3), Some(true)));
+    assert_eq!(
+        (ran["ran"].as_bool(), ran["samples"].as_u64(), ran["same_bits"].as_bool()),
+        (Some(true), Some(3), Some(true))
+    );
 }
 
 #[test]

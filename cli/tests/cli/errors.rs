@@ -141,8 +141,8 @@ fn inputs_that_do_not_fit() {
     run("--input", &folder.at("none.png")).fails(1, &["none.png"]);
     let short = folder.write("short.bin", [0; 783]);
     run("--raw-int8", &short).fails(1, &["short.bin", "783 bytes", "784"]);
-    let wide = folder.write("wide.npy", npy("|u1", "(28, 28, 1)", &[200; 784]));
-    run("--raw-int8", &wide).fails(1, &["wide.npy", "200 is no int8"]);
+    let wide = folder.write("wide.npy", npy("<i2", "(28, 28, 1)", &[44, 1].repeat(784)));
+    run("--raw-int8", &wide).fails(1, &["wide.npy", "300 is no"]);
     let both = [run("--index", "4000"), carafe(["run", &blob(), "--input", &digits("test.npz"), "--index", "4000"])];
     let [usage, range] = both;
     usage.fails(2, &["--input"]);

@@ -97,14 +97,18 @@ fn raw_int8_is_what_real_numbers_become() {
     let folder = Folder::new();
     let grey: Vec<u8> = (0..784u32).map(|i| (i * 7 % 256) as u8).collect();
     let floats: Vec<u8> = grey.iter().flat_map(|&g| f32::from(g).to_le_bytes()).collect();
-    // Scale 1 and zero point -128, as the bundled model's input has.
-    let int8: Vec<u8> = grey.iter().map(|g| g ^ 0x80).collect();
+    // As anybody would compute it who has read what `inspect` says.
+    let io = carafe(["inspect", &blob(), "--json"]).ok().json()["inputs"][0].clone();
+    let (scale, zero_point) = (io["scale"].as_f64().unwrap(), io["zero_point"].as_i64().unwrap());
+    let element = |g: &u8| ((f64::from(*g) / scale).round() as i64 + zero_point) as u8;
+    let raw: Vec<u8> = grey.iter().map(element).collect();
+    let descr = if io["dtype"] == "int8" { "|i1" } else { "|u1" };
     let shape = "(28, 28, 1)";
     let inputs = [
         ("--input", folder.write("u8.npy", npy("|u1", shape, &grey))),
         ("--input", folder.write("f32.npy", npy("<f4", shape, &floats))),
-        ("--raw-int8", folder.write("i8.npy", npy("|i1", shape, &int8))),
-        ("--raw-int8", folder.write("i8.bin", &int8)),
+        ("--raw-int8", folder.write("raw.npy", npy(descr, shape, &raw))),
+        ("--raw-int8", folder.write("raw.bin", &raw)),
     ];
     let raw = |(option, file): &(&str, String)| {
         let json = carafe(["run", &blob(), option, file, "--json"]).ok().json();
@@ -146,6 +150,29 @@ fn a_blob_remembers_its_preprocessing() {
     };
     assert_eq!(raw(&[]), raw(&mean));
     assert_ne!(raw(&[]), raw(&["--mean", "0"]));
+}
+
+#[test]
+fn inputs_take_camera_bytes_where_images_calibrate() {
+    let folder = Folder::new();
+    let images = Folder::new();
+    for i in 0..4 {
+        images.write(&format!("{i}.bmp"), bmp(28, 28, 80 * i));
+    }
+    let (model, images, arrays) = (digits("digits.xml"), images.at(""), digits("calib.npz"));
+    let input = |data: &str, more: &[&str]| {
+        let blob = folder.at("d.carafe");
+        let args = ["convert", &model, "-o", &blob, "--calibration", data, "-q"];
+        carafe(args.into_iter().chain(more.iter().copied())).ok();
+        let ran = carafe(["run", &blob, "--input", &digits("samples/7.png"), "--json"]).ok().json();
+        assert_eq!(ran["top"][0]["index"], 7, "{data} {more:?}");
+        carafe(["inspect", &blob, "--json"]).ok().json()["inputs"][0].clone()
+    };
+    let with_images = input(&images, &[]);
+    assert_eq!((&with_images["dtype"], &with_images["zero_point"]), (&"uint8".into(), &0.into()));
+    assert_eq!(input(&images, &["--input-type", "i8"])["dtype"], "int8");
+    assert_eq!(input(&arrays, &[])["dtype"], "int8");
+    assert_eq!(input(&arrays, &["--input-type", "u8"])["dtype"], "uint8");
 }
 
 #[test]

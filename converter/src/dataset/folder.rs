@@ -105,7 +105,8 @@ impl Files {
         }
         let kinds: Vec<Kind> = paths.iter().filter_map(|p| Kind::of(p)).collect();
         let Some(&kind) = kinds.first() else {
-            let remedy = "give a folder with .png, .jpg, .bmp, .wav or .npy files, or with folders of them, one a class";
+            let remedy =
+                "give a folder with .png, .jpg, .bmp, .wav or .npy files, or with folders of them, one a class";
             return Err(DatasetError::format(folder, "holds no samples", remedy));
         };
         if let Some(other) = kinds.iter().find(|k| **k != kind) {

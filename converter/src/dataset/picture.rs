@@ -77,10 +77,9 @@ fn way(path: &Path, spec: &InputSpec, preprocess: &Preprocess) -> Result<Way, Da
         (None, Some(_)) if !fits => {
             format!("the image is smaller than what is cut out of it: add `--resize bilinear:{}`", cut.0.max(cut.1))
         }
-        (Some(r), Some(_)) if !fits => format!(
-            "resizing ({r}) makes {}x{} of it, less than what is cut out: resize to more",
-            resized.0, resized.1
-        ),
+        (Some(r), Some(_)) if !fits => {
+            format!("resizing ({r}) makes {}x{} of it, less than what is cut out: resize to more", resized.0, resized.1)
+        }
         (_, Some(_)) => format!("what is cut out must have the input's size: `--crop {}`", side(h, w)),
         (Some(r), None) => format!(
             "resizing ({r}) makes {}x{} of it: resize to {h}x{w}, or cut the rest off with `--crop {}`",

@@ -105,8 +105,10 @@ mod tests {
             scale: vec![255.0],
             ..Preprocess::default()
         };
-        let stretched =
-            Preprocess { resize: Some(Resize { filter: Filter::Bilinear, to: ResizeTo::Input }), ..Preprocess::default() };
+        let stretched = Preprocess {
+            resize: Some(Resize { filter: Filter::Bilinear, to: ResizeTo::Input }),
+            ..Preprocess::default()
+        };
         for (p, size) in [(all, 36), (exact, 20), (stretched, 12)] {
             let section = p.to_section(Layout::Nhwc);
             assert_eq!(section.len(), size);

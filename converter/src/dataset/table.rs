@@ -26,7 +26,9 @@ pub(super) fn read(csv: &Path, table: &Table) -> Result<HashMap<String, u32>, Da
     let names: Vec<String> = reader.headers().map_err(broken)?.iter().map(str::to_owned).collect();
     let column = |name: &str| {
         let found = names.iter().position(|n| n == name);
-        found.ok_or_else(|| wrong(format!("has no column `{name}`, only {names:?}"), "name the columns in its first line"))
+        found.ok_or_else(|| {
+            wrong(format!("has no column `{name}`, only {names:?}"), "name the columns in its first line")
+        })
     };
     let file = column("file")?;
     let label = match &table.label {

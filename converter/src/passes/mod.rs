@@ -30,8 +30,8 @@ mod tests;
 
 pub use activation::fuse_activations;
 pub use affine::fold_affine;
-pub use camera::{Camera, CameraError, take_bytes};
 pub(crate) use camera::byte;
+pub use camera::{Camera, CameraError, take_bytes};
 pub use clean::{remove_dead, remove_no_ops};
 pub use dense::make_dense;
 pub use dump::dump;

@@ -28,9 +28,7 @@ pub(super) fn after(graph: &Graph, node: &Node, made: &Tensor) -> Option<Tensor>
             wide(&binary(BinaryOp::Div, steps(0)?, &positive(constant(1)?)?)?)?
         }
         // A zero point, which is a whole number of steps.
-        Op::Binary { op: BinaryOp::Sub | BinaryOp::Add, activation: Activation::None } => {
-            wide(steps(0).or(steps(1))?)?
-        }
+        Op::Binary { op: BinaryOp::Sub | BinaryOp::Add, activation: Activation::None } => wide(steps(0).or(steps(1))?)?,
         Op::Unary(UnaryOp::Neg) => steps(0)?.clone(),
         op @ (Op::Reshape { .. } | Op::Transpose { .. }) => evaluate(op.clone(), &[steps(0)?])?,
         Op::FakeQuantize { levels } => {

@@ -170,7 +170,12 @@ fn only_inputs_of_ops_that_read_bytes_may_be_bytes() {
     assert!(plan::plan(&lowered, &PlanOptions::default()).is_err());
     let (mut g, x) = graph(&[1, 6, 5, 3]);
     let y = g.add_node("relu", "test", Op::Unary(UnaryOp::Relu), [x]).unwrap();
-    let y = g.add_node("sum", "test", Op::Binary { op: carafe_graph::BinaryOp::Add, activation: Default::default() }, [x, y]);
+    let y = g.add_node(
+        "sum",
+        "test",
+        Op::Binary { op: carafe_graph::BinaryOp::Add, activation: Default::default() },
+        [x, y],
+    );
     g.outputs = vec![y.unwrap()];
     let (folded, camera) = passes::take_bytes(&g, &preprocess(&[], &[])).unwrap();
     assert!(camera.folded.is_empty());

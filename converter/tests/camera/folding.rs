@@ -2,7 +2,7 @@
 
 use carafe_converter::dataset::Preprocess;
 use carafe_converter::passes::take_bytes;
-use carafe_graph::{BinaryOp, Graph, Op, Pool2d, PoolKind, Pads, Layout, Tensor, exec};
+use carafe_graph::{BinaryOp, Graph, Layout, Op, Pads, Pool2d, PoolKind, Tensor, exec};
 use proptest::prelude::*;
 
 use super::nets::*;
@@ -16,7 +16,7 @@ fn compare(g: &Graph, p: &Preprocess) -> (f32, Vec<&'static str>) {
     for seed in 0..3 {
         let x = bytes(shape.iter().product(), seed);
         let x = normalized(shape, &x, p);
-        let want = exec::run(g, &[x.clone()]).unwrap();
+        let want = exec::run(g, std::slice::from_ref(&x)).unwrap();
         let got = exec::run(&folded, &[camera.sample(&x)]).unwrap();
         for (w, g) in want.iter().zip(&got) {
             for (w, g) in w.as_f32().unwrap().iter().zip(g.as_f32().unwrap()) {
@@ -82,13 +82,8 @@ fn all_readers_fold_or_none() {
     assert_eq!(take_bytes(&g, &p).unwrap().1.folded, ["conv3", "conv5"]);
     assert!(compare(&g, &p).0 < 1e-4);
 
-    let pool = Pool2d {
-        kind: PoolKind::Max,
-        kernel: [2, 2],
-        strides: [2, 2],
-        pads: Pads::default(),
-        layout: Layout::Nhwc,
-    };
+    let pool =
+        Pool2d { kind: PoolKind::Max, kernel: [2, 2], strides: [2, 2], pads: Pads::default(), layout: Layout::Nhwc };
     let c = g.add_node("pool", "test", Op::Pool2d(pool), [x]).unwrap();
     g.outputs.push(c);
     let (worst, kinds) = compare(&g, &p);

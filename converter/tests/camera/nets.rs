@@ -6,8 +6,7 @@ use carafe_graph::{Activation, BinaryOp, Conv2d, Graph, Layout, Op, Pads, Tensor
 /// Numbers in −1..1, the same for the same seed.
 pub fn noise(shape: &[usize], seed: u32) -> Tensor {
     let n: usize = shape.iter().product();
-    let data: Vec<f32> =
-        (0..n as u32).map(|i| f32::from(carafe::blob::golden_byte(seed, i)) / 127.5 - 1.0).collect();
+    let data: Vec<f32> = (0..n as u32).map(|i| f32::from(carafe::blob::golden_byte(seed, i)) / 127.5 - 1.0).collect();
     Tensor::f32(shape, data)
 }
 
@@ -40,14 +39,8 @@ pub fn conv(g: &mut Graph, x: ValueId, outputs: usize, groups: usize, pad: usize
     let w = g.add_constant(format!("w{seed}"), noise(&[outputs, channels / groups, 3, 3], seed));
     let b = g.add_constant(format!("b{seed}"), noise(&[outputs], seed + 1));
     let pads = Pads { top: pad, left: pad, bottom: pad, right: pad };
-    let op = Conv2d {
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads,
-        groups,
-        layout: Layout::Nhwc,
-        activation: Activation::None,
-    };
+    let op =
+        Conv2d { strides: [1, 1], dilations: [1, 1], pads, groups, layout: Layout::Nhwc, activation: Activation::None };
     g.add_node(format!("conv{seed}"), "test", Op::Conv2d(op), [x, w, b]).unwrap()
 }
 

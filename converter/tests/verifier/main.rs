@@ -200,7 +200,7 @@ fn a_hundred_thousand_damaged_blobs() {
         for _ in 0..1 + random.below(3) {
             mutate::mutate(&mut blob, &blobs[random.below(4)], &mut random);
         }
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             mend(&mut blob);
         }
         match catch_unwind(AssertUnwindSafe(|| attempt(&blob, arena))) {

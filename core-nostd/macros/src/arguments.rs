@@ -65,9 +65,9 @@ fn text(expression: &Expr) -> Result<String> {
         Expr::Group(group) => text(&group.expr),
         Expr::Macro(call) if call.mac.path.is_ident("env") => {
             let name: LitStr = call.mac.parse_body()?;
-            std::env::var(name.value()).or_else(|_| {
+            std::env::var(name.value()).map_err(|_| {
                 let why = if name.value() == "OUT_DIR" { ": the package has no build script" } else { "" };
-                Err(Error::new_spanned(expression, format!("`{}` is not set{why}", name.value())))
+                Error::new_spanned(expression, format!("`{}` is not set{why}", name.value()))
             })
         }
         Expr::Macro(call) if call.mac.path.is_ident("concat") => {

@@ -69,7 +69,7 @@ impl Blob {
             (model.buffer(tensor.buffer)?.rows != 0).then(|| tensor.row_stride())
         };
         Ok(Self {
-            bytes: model.blob_bytes(),
+            bytes: bytes.len(),
             arena_bytes: model.arena_bytes(),
             state_bytes: model.state_bytes(),
             weights_bytes: model.weights_bytes(),

@@ -145,7 +145,11 @@ fn per_channel(ranges: Vec<(f32, f32)>, levels: u32) -> Parameters {
     let scales: Vec<Option<f32>> =
         ranges.iter().map(|r| Some(step(*r, zero_point) as f32).filter(|s| s.is_normal())).collect();
     let scales = filled(&scales);
-    let widest = ranges.iter().zip(&scales).filter(|(r, _)| alive(r)).map(|(r, s)| 255.0 * s / (r.1 - r.0).max(f32::MIN_POSITIVE));
+    let widest = ranges
+        .iter()
+        .zip(&scales)
+        .filter(|(r, _)| alive(r))
+        .map(|(r, s)| 255.0 * s / (r.1 - r.0).max(f32::MIN_POSITIVE));
     let note = format!(
         "given ranges of channels have different zero points: widened to one, by up to {:.2} times",
         widest.fold(1.0, f32::max)

@@ -33,7 +33,8 @@ fn conv(g: &mut Graph, name: &str, x: ValueId, groups: usize, activation: Activa
     let n: usize = shape.iter().product();
     let data: Vec<f32> = (0..n).map(|i| 0.01 * ((i * 83 % 256) as f32 - 128.0)).collect();
     let w = g.add_stepped("w", Tensor::f32(shape, data), Some(Tensor::f32(shape, vec![0.01; n])));
-    let p = Conv2d { strides: [1, 1], dilations: [1, 1], pads: Pads::default(), groups, layout: Layout::Nhwc, activation };
+    let p =
+        Conv2d { strides: [1, 1], dilations: [1, 1], pads: Pads::default(), groups, layout: Layout::Nhwc, activation };
     add(g, name, Op::Conv2d(p), &[x, w])
 }
 
@@ -80,7 +81,8 @@ fn a_scale_per_channel_goes_from_convolution_to_depthwise() {
     let x = range(&mut g, "fx", x, -1.28, 1.27);
     let y = conv(&mut g, "y", x, 1, Activation::Clamp(0.0, 6.0));
     let y = fake_quantize(&mut g, "fy", y, 256, &[0.0; 3], &[2.55, 5.1, 12.75]);
-    let p = Pool2d { kind: PoolKind::Max, kernel: [2, 2], strides: [1, 1], pads: Pads::default(), layout: Layout::Nhwc };
+    let p =
+        Pool2d { kind: PoolKind::Max, kernel: [2, 2], strides: [1, 1], pads: Pads::default(), layout: Layout::Nhwc };
     let p = add(&mut g, "p", Op::Pool2d(p), &[y]);
     let z = conv(&mut g, "z", p, 3, Activation::None);
     let z = range(&mut g, "fz", z, -1.0, 1.0);
