@@ -9,7 +9,7 @@ const FINEST: i32 = -160;
 
 /// How often a value took which numbers.
 ///
-/// Bins are `[k·w, (k+1)·w)` with a width `w` that is a power of two, the smallest for which [`BINS`] bins cover all
+/// Bins are `[k·w, (k+1)·w)` with a width `w` that is a power of two, the smallest for which a fixed number of bins (2,048) cover all
 /// numbers seen and 0. When the range grows, `w` doubles and pairs of bins become one, which loses nothing that counting
 /// in the wider bins from the start would have kept. So the content depends on what was seen alone: not on the order, not
 /// on how it was distributed over histograms that were merged.

@@ -21,7 +21,7 @@ use syn::parse_macro_input;
 
 /// Embeds a blob as a module.
 ///
-/// ```ignore
+/// ```text
 /// carafe_macros::include_model!("models/kws.carafe");                                     // mod kws
 /// carafe_macros::include_model!(pub mod spotter = "models/kws.carafe");                   // pub mod spotter
 /// carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/kws.carafe"));                 // made by build.rs
