@@ -29,9 +29,9 @@ const TASKS: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How ranges of activations are chosen. Default: [`ObserverKind::Auto`], by measurement.
+    /// How ranges of activations are chosen. Default: [`ObserverKind::MinMax`].
     pub observer: ObserverKind,
-    /// Whether the mean errors of layers are taken off their biases. Default: [`BiasCorrection::Auto`], by measurement.
+    /// Whether the mean errors of layers are taken off their biases. Default: [`BiasCorrection::Off`].
     pub bias_correction: BiasCorrection,
     /// On how many samples, spread evenly over the calibration samples, the result is checked against float.
     /// More make the report more exact and cost three runs each. Default: 32. With 0, every SQNR reads 200.
@@ -49,11 +49,11 @@ impl Default for Options {
 #[non_exhaustive]
 pub enum BiasCorrection {
     /// If the outputs come clearly closer to float with it, as measured on calibration samples.
-    #[default]
     Auto,
     /// Yes.
     On,
     /// No.
+    #[default]
     Off,
 }
 

@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(fold_bias(0, std::iter::repeat_n(127i8, 100), &x(0), 20), None);
         let bytes = TensorInfo { dtype: DType::U8, ..x(-3) };
         assert_eq!(fold_bias(5, [1i8, 2].into_iter(), &bytes, 0), Some(5 - 3 * 253));
-        assert_eq!(fold_bias(i32::MAX - 200, [1i8].into_iter(), &x(0), 0), Some(i32::MAX - 200));
+        assert_eq!(fold_bias(i32::MAX - 300, [1i8].into_iter(), &x(0), 0), Some(i32::MAX - 300));
         assert_eq!(fold_bias(i32::MAX - 200, [1i8].into_iter(), &TensorInfo { dtype: DType::U8, ..x(0) }, 0), None);
     }
 }

@@ -254,8 +254,8 @@ fn simulate(draft: &Draft<'_>) -> Result<Trace, PlanError> {
         if members.is_empty() {
             continue;
         }
-        // A tensor that nobody makes (an unused input) still has its place.
-        let (first, last) = if u.first == u32::MAX { (0, step) } else { (u.first, u.last) };
+        // A tensor that nobody makes (all readers look into padding) still has its place.
+        let (first, last) = if u.first == u32::MAX { (0, 0) } else { (u.first, u.last) };
         let extent = |t: &usize| {
             let info = draft.model.info(if *t < nodes {
                 crate::lower::Operand::Node(*t)
@@ -271,9 +271,11 @@ fn simulate(draft: &Draft<'_>) -> Result<Trace, PlanError> {
         let (bytes, rows) = if ring { (u64::from(u.rows) * row, u.rows) } else { (bytes, 0) };
         blocks.push(Block { what: What::Group(g), bytes, rows, first, last });
     }
-    for (n, u) in aux.iter().enumerate().filter(|(_, u)| u.first != u32::MAX) {
+    for (n, u) in aux.iter().enumerate().filter(|(n, _)| draft.needs[*n].aux > 0) {
         let bytes = u64::from(draft.needs[n].aux);
-        blocks.push(Block { what: What::Aux(n), bytes, rows: 0, first: u.first, last: u.last });
+        // So has the accumulator of a reduction that nobody asks for.
+        let (first, last) = if u.first == u32::MAX { (0, 0) } else { (u.first, u.last) };
+        blocks.push(Block { what: What::Aux(n), bytes, rows: 0, first, last });
     }
     for (s, u) in scratch.iter().enumerate().filter(|(_, u)| u.first != u32::MAX) {
         let (first, count) = draft.segments[s];
