@@ -29,12 +29,25 @@ pub fn inputs(lowered: &Lowered, seed: u64) -> Vec<Vec<u8>> {
     lowered.inputs.iter().map(|i| random.bytes(i.info.bytes())).collect()
 }
 
-/// Outputs, steps made, and the high-water mark.
+/// What a run came to.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub outputs: Vec<Vec<u8>>,
     pub steps: u32,
     pub high_water: usize,
+    /// Every row of every tensor was asked for. A stride may leave out the last rows of an operand, and a window may lie
+    /// in the padding alone: then memory that was planned for them is never touched.
+    pub all_rows: bool,
+}
+
+/// Counts rows as they are made.
+#[derive(Default)]
+struct Made(BTreeMap<NodeId, usize>);
+
+impl Probe for Made {
+    fn rows(&mut self, node: NodeId, y: Range<u16>, _: &Rows<'_>) {
+        *self.0.entry(node).or_default() += y.len();
+    }
 }
 
 /// Runs a blob in painted memory. Proves that it takes no more steps than the header says, that no byte outside the
@@ -45,7 +58,10 @@ pub fn run(blob: &[u8], inputs: &[Vec<u8>]) -> Outcome {
     let mut once = |paint: u8| {
         let need = model.arena_bytes();
         let mut memory = vec![paint; need + 64];
-        let outcome = answer(&mut session, &mut memory, inputs, ()).unwrap();
+        let mut made = Made::default();
+        let mut outcome = answer(&mut session, &mut memory, inputs, &mut made).unwrap();
+        let rows = |n| model.tensor(n).map(|t| usize::from(t.h));
+        outcome.all_rows &= (0..model.nodes()).all(|n| made.0.get(&NodeId(n)).copied() == rows(n));
         assert!(memory[need..].iter().all(|&b| b == paint), "a byte behind the arena was written");
         assert!(outcome.steps <= model.max_steps(), "{} steps, planned {}", outcome.steps, model.max_steps());
         outcome
@@ -69,7 +85,7 @@ pub fn answer<P: Probe>(
             run.set_input(i, data)?;
         }
     }
-    let mut at = vec![0; inputs.len()];
+    let mut at: Vec<usize> = inputs.iter().enumerate().map(|(i, x)| run.input(i).map_or(0, |_| x.len())).collect();
     while let Err(e) = run.run() {
         let RunError::NeedsInput { input } = e else { return Err(e) };
         let i = usize::from(input);
@@ -78,7 +94,8 @@ pub fn answer<P: Probe>(
         at[i] += row;
     }
     let outputs = (0..model.outputs()).map(|i| run.output(i).map(<[u8]>::to_vec)).collect::<Result<_, _>>()?;
-    Ok(Outcome { outputs, steps: run.steps(), high_water: run.high_water() })
+    let all_rows = at.iter().zip(inputs).all(|(&n, x)| n == x.len());
+    Ok(Outcome { outputs, steps: run.steps(), high_water: run.high_water(), all_rows })
 }
 
 /// Collects every row that is made.
