@@ -41,7 +41,8 @@ pub struct Evaluation {
     /// Signal to quantization noise of the first output, in dB.
     pub sqnr_db: f64,
     /// The same of the input of the softmax that makes the first output, the mean over classes removed (softmax does
-    /// not see it). Needs a blob with debug information.
+    /// not see it); needs a blob with debug information. Of a classifier that ends without a softmax (it has labels):
+    /// of its output, without the mean.
     pub logit_sqnr_db: Option<f64>,
     /// Every layer whose float counterpart is known. Needs a blob with debug information.
     pub layers: Vec<Layer>,
@@ -172,9 +173,12 @@ pub fn evaluate_source(
     let model = Model::verify(blob, carafe::ops::ALL)?;
     let classes = check(&model, source, labels)?;
     let layers = counterparts(&model, &optimized.graph);
-    let softmax = logits(&optimized.graph);
+    let logits = match logits(&optimized.graph) {
+        Some(values) => layers.iter().position(|l| values.contains(&l.value)).map(Logits::Layer),
+        None => labels.map(|_| Logits::Output),
+    };
     let results: Vec<Sample> =
-        all(source, progress, |index, sample| one(&model, optimized, &layers, softmax, index, sample))?;
+        all(source, progress, |index, sample| one(&model, optimized, &layers, logits, index, sample))?;
 
     let n = source.len as f64;
     let answers: Vec<usize> = results.iter().map(|s| s.class).collect();
@@ -306,19 +310,33 @@ fn counterparts(model: &Model<'_>, graph: &Graph) -> Vec<Counterpart> {
         .collect()
 }
 
-/// The operand of the softmax that makes the first output.
-fn logits(graph: &Graph) -> Option<ValueId> {
-    let mut value = *graph.outputs.first()?;
+/// Where logits are compared.
+#[derive(Clone, Copy, Debug)]
+enum Logits {
+    /// In what makes this layer.
+    Layer(usize),
+    /// In the first output.
+    Output,
+}
+
+/// What the softmax reads that makes the first output: its operand and, where that is only another shape of something,
+/// what it is a shape of. The blob need not have both.
+fn logits(graph: &Graph) -> Option<Vec<ValueId>> {
     let producers = graph.producers();
-    loop {
-        let node = &graph.nodes[producers[value.0]?.0];
-        value = *node.inputs.first()?;
+    let made_by = |value: ValueId| producers[value.0].map(|n| &graph.nodes[n.0]);
+    let mut values = vec![];
+    let mut next = graph.outputs.first().copied();
+    while let Some(node) = next.and_then(made_by) {
+        let operand = node.inputs.first().copied();
         match node.op {
-            Op::Softmax { .. } => return Some(value),
+            Op::Softmax { .. } if values.is_empty() => values.extend(operand),
+            Op::Reshape { .. } if !values.is_empty() => values.extend(operand),
             Op::Reshape { .. } => {}
-            _ => return None,
+            _ => break,
         }
+        next = operand;
     }
+    (!values.is_empty()).then_some(values)
 }
 
 /// Squared signal and squared error.
@@ -368,7 +386,7 @@ fn one(
     model: &Model<'_>,
     optimized: &Optimized,
     layers: &[Counterpart],
-    logits: Option<ValueId>,
+    logits: Option<Logits>,
     index: usize,
     sample: Vec<Tensor>,
 ) -> Result<Sample, EvaluateError> {
@@ -400,7 +418,10 @@ fn one(
         class: argmax(&got),
         float_class: argmax(first),
         output: Error::of(first, got.iter().copied(), false),
-        logits: layers.iter().position(|l| Some(l.value) == logits).map(|k| error_of(k, true)),
+        logits: logits.map(|l| match l {
+            Logits::Layer(k) => error_of(k, true),
+            Logits::Output => Error::of(first, got.iter().copied(), true),
+        }),
         layers: (0..layers.len())
             .map(|k| {
                 let ends = collect.data[k].iter().filter(|&&q| q == 127 || q == 128).count();

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use carafe_converter::dataset::{Dataset, InputSpec, Preprocess};
-use carafe_converter::evaluate::{Evaluation, evaluate};
-use carafe_converter::{Converted, Options, convert, frontend};
+use carafe_converter::dataset::{Dataset, Filter, InputSpec, Preprocess, Resize, ResizeTo, Table};
+use carafe_converter::evaluate::{Evaluation, Source, evaluate, evaluate_source};
+use carafe_converter::{Converted, InputKind, Options, convert, frontend};
 use carafe_graph::{Layout, Tensor};
 
 /// The assets, or a line that says what was skipped.
@@ -110,4 +110,96 @@ fn ad() {
     println!("ad: output {:.1} dB, arena {}", e.sqnr_db, c.plan.arena_bytes);
     assert!(e.sqnr_db >= 30.0);
     assert!(c.plan.arena_bytes < 2_580);
+}
+
+/// A model that takes the bytes of the 224×224 images of the ImageNet sample, 200 to calibrate and 800 to test, and what
+/// must hold of it.
+struct Pictures<'a> {
+    model: &'a str,
+    layout: Layout,
+    mean: f32,
+    scale: f32,
+    /// The column of labels; none if the model knows other classes.
+    labels: Option<&'a str>,
+    resize: Option<Resize>,
+    /// Of the logits, in dB: 1 under what ONNX Runtime's MinMax has, per channel, on the same images.
+    sqnr_db: f64,
+    /// What TensorFlow Lite Micro takes for its arena.
+    arena: usize,
+}
+
+fn pictures(dir: &Path, case: &Pictures<'_>) -> Evaluation {
+    let graph = frontend::load(&dir.join(case.model)).unwrap();
+    let input = graph.value(graph.inputs[0]);
+    let spec = InputSpec { name: input.name.clone(), shape: input.shape.clone(), layout: case.layout };
+    let (mean, scale) = (vec![case.mean], vec![case.scale]);
+    let preprocess = Preprocess { mean, scale, resize: case.resize, ..Preprocess::default() };
+    let open = |split: &str| {
+        let table = Table { label: Some(case.labels.unwrap_or("label_1001").into()), split: Some(split.into()) };
+        let images = Dataset::open(&dir.join("data/imagenet/images"), &spec, &preprocess).unwrap();
+        images.with_table(&dir.join("data/imagenet/labels.csv"), &table).unwrap()
+    };
+    let (calibration, test) = (open("calib"), open("test"));
+    assert_eq!((calibration.len(), test.len()), (200, 800));
+    let mut options = Options { input: InputKind::U8, preprocess: preprocess.clone(), ..Options::default() };
+    options.write.debug = true;
+    let samples: Vec<Vec<Tensor>> = (0..200).map(|i| vec![calibration.get(i).unwrap()]).collect();
+    let c = convert(graph, &samples, &options, &()).unwrap();
+    assert!((c.plan.arena_bytes as usize) < case.arena);
+    let get = |i: usize| Ok(vec![test.get(i)?]);
+    let source = Source { len: test.len(), get: &get };
+    let labels = case.labels.and_then(|_| test.labels());
+    let e = evaluate_source(&c.blob, &c.optimized, source, labels, &|_| {}).unwrap();
+    println!(
+        "{}: top-1 {:?}, float {:?}, agreement {:.4}, output {:.1} dB, logits {:?}, arena {}, {} ranges chosen, {} \
+         biases corrected",
+        case.model,
+        e.top1,
+        e.float_top1,
+        e.agreement,
+        e.sqnr_db,
+        e.logit_sqnr_db,
+        c.plan.arena_bytes,
+        c.report.ranges.as_ref().map_or(0, |d| d.changed),
+        c.report.bias_correction.changed
+    );
+    if let (Some(top1), Some(float)) = (e.top1, e.float_top1) {
+        // In images, since fractions are not exact: half a point of 800.
+        let images = |part: f64| (part * 800.0).round();
+        assert!((images(top1) - images(float)).abs() <= 4.0, "{top1} against {float}");
+    }
+    assert!(e.logit_sqnr_db.unwrap() >= case.sqnr_db);
+    e
+}
+
+#[test]
+fn vww() {
+    let Some(dir) = assets("accuracy of vww") else { return };
+    let resize = Some(Resize { filter: Filter::Bilinear, to: ResizeTo::Input });
+    let model = "models/vww/vww.xml";
+    let (sqnr_db, arena) = (23.8, 100_708);
+    let case = Pictures { model, layout: Layout::Nhwc, mean: 0.0, scale: 255.0, labels: None, resize, sqnr_db, arena };
+    // None of the images is labelled for it.
+    assert!(pictures(&dir, &case).agreement >= 0.978, "ONNX Runtime MinMax agrees on 98.8 %");
+}
+
+#[test]
+fn mobilenet_v2() {
+    let Some(dir) = assets("accuracy of mobilenet_v2") else { return };
+    let (model, labels) = ("models/mobilenet_v2/mobilenet_v2.xml", Some("label_1001"));
+    let (sqnr_db, arena) = (20.4, 1_660_116);
+    let case =
+        Pictures { model, layout: Layout::Nhwc, mean: 127.0, scale: 127.5, labels, resize: None, sqnr_db, arena };
+    assert!(pictures(&dir, &case).agreement >= 0.965, "ONNX Runtime MinMax agrees on 97.5 %");
+}
+
+#[test]
+fn efficientnet_lite0() {
+    let Some(dir) = assets("accuracy of efficientnet_lite0") else { return };
+    let (model, labels) = ("models/efficientnet_lite0/efficientnet_lite0_fp16.xml", Some("label_1000"));
+    // No figure of TensorFlow Lite Micro: that of mobilenet_v2, whose maps are as large.
+    let (sqnr_db, arena) = (17.9, 1_660_116);
+    let case =
+        Pictures { model, layout: Layout::Nchw, mean: 127.0, scale: 128.0, labels, resize: None, sqnr_db, arena };
+    assert!(pictures(&dir, &case).agreement >= 0.976, "ONNX Runtime MinMax agrees on 98.6 %");
 }

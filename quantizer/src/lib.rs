@@ -47,13 +47,13 @@
 //! taken off, where small differences still show):
 //!
 //! 1. Each tensor, with those tied to it, may get the ranges of MinMax, Percentile, Mse and Entropy. Those that take less
-//!    than 5 % off the tensor's own noise, by the histogram, are dropped, and so are those within 2 % of another.
+//!    than 5 % off the tensor's own noise, by the histogram, are dropped, and so are those within 2 % of one that is kept.
 //! 2. On 8 to 32 samples each candidate is tried alone: only this tensor is brought to its grid, everything behind it is
 //!    computed again in float, and the outputs are compared. The best one is taken if its noise is at least 1 % and one
 //!    standard error (over the samples, in pairs) below MinMax's. Trials start with the tensors that promise most and
 //!    end with a fixed budget of arithmetic, so that the result does not depend on the speed of the machine.
-//! 3. All choices together are compared with MinMax on other samples, 16 to 64, everything quantized. If they are no
-//!    gain, the stronger half of them is tried, and so on; MinMax remains if nothing helps.
+//! 3. All choices together are compared with MinMax on other samples, 16 to 64, everything quantized. If they are not
+//!    better by the same measure, the stronger half of them is tried, and so on; MinMax remains if nothing helps.
 //!
 //! Outputs themselves keep all of their range: the largest number decides a class, and two that are cut off are equal.
 //! [`LayerReport::choice`] has candidates, measurements and the reason, [`Report::ranges`] the comparison as a whole. A
@@ -143,6 +143,7 @@ mod error;
 mod given;
 mod hints;
 mod histogram;
+mod observe;
 mod observer;
 mod quantize;
 mod ranges;

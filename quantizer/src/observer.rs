@@ -35,9 +35,9 @@ pub trait Observer: Send {
 pub enum ObserverKind {
     /// For each tensor the observer with which the model's outputs come closest to float, as measured; see the crate's
     /// documentation. The report says what was chosen and why.
+    #[default]
     Auto,
     /// Cover all that was seen: [`MinMax`].
-    #[default]
     MinMax,
     /// Cover this many percent of the elements seen, 0..=100, and leave half of the others out at either end.
     Percentile(f32),

@@ -165,7 +165,8 @@ impl Group {
                 ends > SAME * width
             };
             let promises = candidates.first().is_some_and(|all| local < (1.0 - PROMISE) * all.local);
-            let worth_it = promises && candidates.iter().all(differs);
+            let known = |c: &&Proposal| c.worth_it || c.kind == ObserverKind::MinMax;
+            let worth_it = promises && candidates.iter().filter(known).all(differs);
             candidates.push(Proposal { kind, range, local, worth_it, measured: vec![] });
         }
         let why = format!("no other range promises {:.0} % less noise in the tensor", 100.0 * PROMISE);
@@ -277,7 +278,7 @@ impl<'a> Judge<'a> {
         }
         // The strongest first. Where all together are no gain, half of them may be.
         changed.sort_by(|a, b| groups[*b].gain.total_cmp(&groups[*a].gain));
-        let without: f64 = self.compare(&counter, &[&plain])?[0].iter().sum();
+        let without = self.compare(&counter, &[&plain])?.remove(0);
         let mut first = None;
         loop {
             let mut chosen = ranges.to_vec();
@@ -285,13 +286,14 @@ impl<'a> Judge<'a> {
                 groups[g].members.iter().for_each(|&v| chosen[v] = Some(groups[g].range()));
             }
             let built = build(choose(self.graph, &chosen))?;
-            let with: f64 = self.compare(&counter, &[&built])?[0].iter().sum();
-            first = first.or(Some(with));
-            if with <= without {
+            let with = self.compare(&counter, &[&built])?.remove(0);
+            let totals = (without.iter().sum(), with.iter().sum());
+            first = first.or(Some(totals));
+            if clearly_less(&with, &without) {
                 let dropped = |(g, group): &(usize, &mut Group)| group.chosen > 0 && !changed.contains(g);
                 groups.iter_mut().enumerate().filter(dropped).for_each(|(_, group)| group.chosen = 0);
-                let why = "the outputs of the whole model are closer to float with it";
-                return Ok((built, groups, decision(true, changed.len(), Some((without, with)), why)));
+                let why = "the outputs of the whole model are clearly closer to float with it";
+                return Ok((built, groups, decision(true, changed.len(), Some(totals), why)));
             }
             if changed.len() == 1 {
                 break;
@@ -306,8 +308,8 @@ impl<'a> Judge<'a> {
                 g.why.push_str("; but in the whole model it did not help");
             }
         }
-        let why = "in the whole model minmax is better, whatever single tensors gain";
-        Ok((plain, groups, decision(false, 0, first.map(|with| (without, with)), why)))
+        let why = "in the whole model nothing is clearly better than minmax, whatever single tensors gain";
+        Ok((plain, groups, decision(false, 0, first, why)))
     }
 
     /// Measures as many candidates as the budget allows, the most promising first. Returns the counter of the phase.
