@@ -1,0 +1,77 @@
+//! Models × targets: real models, converted here, give the same bits on the host and on emulated boards, over real
+//! inputs; and they keep to their budgets of memory. The bundled models are always there; the others need the shared
+//! assets.
+
+mod models;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use carafe_hil::{Entry, Host, Qemu, QemuOptions, Report, Suite, Target, Verdict};
+use models::Prepared;
+
+const BOARD: &str = "qemu-mps2-an386";
+/// Emulators at a time.
+const WORKERS: usize = 2;
+/// For one inference: that of a large model takes seconds on an emulated board, more where others use the machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs one model on all targets.
+fn run(model: &Prepared, entries: &mut [Entry]) -> Report {
+    Suite { name: "models".into(), models: vec![model.suite.clone()], limit: LIMIT }.run(entries)
+}
+
+#[test]
+fn the_same_bits_everywhere() {
+    let models = models::prepared("conformance");
+    let next = AtomicUsize::new(0);
+    // A board of its own for each worker, which takes models until there are no more.
+    let work = || {
+        let qemu = Qemu::start(BOARD, QemuOptions::default()).map(|q| Box::new(q) as Box<dyn Target>);
+        let mut entries = [Entry::new("host", Ok(Box::new(Host::new()))), Entry::new(BOARD, qemu)];
+        let mut reports = Vec::new();
+        while let Some(model) = models.get(next.fetch_add(1, Ordering::Relaxed)) {
+            reports.push(run(model, &mut entries));
+        }
+        reports
+    };
+    let reports: Vec<Report> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    for report in &reports {
+        for cell in report.skipped() {
+            println!("skipped: conformance of {} on {}: {}", cell.model, cell.target, cell.verdict);
+        }
+        print!("{report}");
+    }
+    assert_eq!(reports.len(), models.len());
+    assert!(reports.iter().all(Report::is_good), "see above");
+    let on_host = reports.iter().flat_map(|r| &r.cells).filter(|cell| cell.target == "host");
+    assert!(on_host.into_iter().all(|cell| matches!(cell.verdict, Verdict::Passed { cases: 1.. })));
+}
+
+#[test]
+fn arenas_are_smaller_than_those_of_tensorflow_lite_micro() {
+    for Prepared { suite, tflm_arena_bytes, arena_bytes, .. } in models::prepared("arena sizes") {
+        let Some(theirs) = *tflm_arena_bytes else { continue };
+        println!("{}: arena of {arena_bytes} bytes, TensorFlow Lite Micro's {theirs}", suite.name);
+        assert!(*arena_bytes < theirs, "{}: {arena_bytes} of {theirs}", suite.name);
+    }
+}
+
+/// What a blob may take beyond its int8 weights: per output channel bias and multiplier, per op its record, and per
+/// file header, tables, preprocessing and golden check.
+#[test]
+fn blobs_are_hardly_larger_than_their_weights() {
+    const PER_CHANNEL: usize = 8;
+    const PER_OP: usize = 48;
+    const PER_FILE: usize = 1_024;
+    for Prepared { suite, weights, channels, ops, .. } in models::prepared("blob sizes") {
+        let budget = weights + PER_CHANNEL * channels + PER_OP * ops + PER_FILE;
+        let blob = suite.blob.len();
+        println!("{}: blob of {blob} bytes, {} under its budget", suite.name, budget as i64 - blob as i64);
+        assert!(blob <= budget, "{}: {blob} of {budget}", suite.name);
+    }
+}
