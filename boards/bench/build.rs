@@ -1,4 +1,4 @@
-//! Takes the model from `CARAFE_BENCH_MODEL`, and hands the linker its scripts, so that the build needs no flags from
+//! Takes the model from `CARAFE_BENCH_MODEL`, and hands the linker its script, so that the build needs no flags from
 //! outside.
 
 use std::error::Error;
@@ -34,10 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     write(&out.join("constants.rs"), constants.as_bytes())?;
     write(&out.join("model.carafe"), &blob)?;
-    fs::copy("memory.x", out.join("memory.x"))?;
-    println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    println!("cargo:rerun-if-changed=memory.x");
     println!("cargo:rerun-if-changed=build.rs");
     Ok(())
 }

@@ -11,16 +11,12 @@
 #![deny(unsafe_code)]
 
 mod console;
-mod stack;
-mod timer;
 
 use core::hint::black_box;
 
-use cortex_m_semihosting::debug;
-
+use carafe_mps2_an386::PaintedStack;
+pub use carafe_mps2_an386::{Timer, leave};
 pub use console::Line;
-use stack::PaintedStack;
-pub use timer::Timer;
 
 /// The model's figures.
 pub mod constants {
@@ -125,25 +121,4 @@ pub fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(crc ^ u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & 0u32.wrapping_sub(crc & 1)))
     }) ^ u32::MAX
-}
-
-/// Ends the emulator.
-pub fn leave(well: bool) -> ! {
-    debug::exit(if well { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-/// Nothing here panics, but the language wants a handler.
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    leave(false)
-}
-
-/// Ends the emulator at once, rather than have the host wait.
-#[allow(unsafe_code, reason = "the attribute asks for it; the function itself has nothing unsafe")]
-#[cortex_m_rt::exception]
-unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
-    leave(false)
 }

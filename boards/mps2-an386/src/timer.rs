@@ -1,4 +1,4 @@
-//! CMSDK APB timer 0: 25 MHz, 32 bits, counting down.
+//! CMSDK APB timer 0: 32 bits, counting down.
 
 use vcell::VolatileCell;
 
@@ -12,7 +12,10 @@ struct Registers {
 const BASE: *const Registers = 0x4000_0000 as *const Registers;
 const CTRL_ENABLE: u32 = 1;
 
-/// The running timer.
+/// Ticks a second.
+pub const HZ: u32 = 25_000_000;
+
+/// The board's timer, running.
 pub struct Timer {
     registers: &'static Registers,
 }

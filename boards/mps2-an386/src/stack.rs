@@ -31,8 +31,8 @@ impl PaintedStack {
     #[inline(never)]
     fn fill(&self) {
         for at in (bottom()..self.top.saturating_sub(MARGIN)).step_by(4) {
-            // SAFETY: between the end of the stack and the stack pointer there is RAM that no one uses (there are no
-            // interrupts), and `_stack_end` is aligned to 4 bytes by the linker script.
+            // SAFETY: between the end of the stack and the stack pointer there is RAM that no one uses (no interrupt has a
+            // handler that runs), and `_stack_end` is aligned to 4 bytes by the linker script.
             #[allow(unsafe_code)]
             unsafe {
                 (at as *mut u32).write_volatile(PAINT);
