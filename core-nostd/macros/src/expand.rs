@@ -22,7 +22,8 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
     Ok(quote! {
         #[doc = #about]
         #(#attributes)*
-        #[allow(dead_code)]
+        // One output is read as several are, each with its `?`.
+        #[allow(dead_code, clippy::needless_question_mark)]
         #visibility mod #name {
             /// The blob, as the converter wrote it.
             pub static BLOB: ::carafe::Aligned<#bytes> = ::carafe::Aligned::new(*::core::include_bytes!(#path));
