@@ -1,9 +1,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use carafe::Model;
 use carafe::blob::StringKind;
+use carafe_boards::How;
 use carafe_converter::dataset::{Dataset, Preprocess};
 use carafe_converter::evaluate;
 use carafe_hil::Case;
@@ -52,6 +54,8 @@ struct Json {
     arena_bytes: usize,
     arena_high_water: usize,
     steps: u32,
+    /// That loading and running took on this computer; of the board's own speed they say nothing.
+    seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -103,9 +107,13 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 
     let board = args.board.board;
     let mut target = board::open(board, args.board.firmware.as_deref(), ui)?;
+    let begun = Instant::now();
+    // A large model takes seconds there.
+    let meter = (board.how != How::Host).then(|| ui.meter(&format!("run on {}", board.name), 0));
     target.load(&blob)?;
     let slices: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
     let outcome = target.exec(&Case::of(&slices), board::LIMIT)?;
+    drop(meter);
     let outputs: Vec<Output> = tensors::outputs(&model)
         .into_iter()
         .zip(&outcome.outputs)
@@ -127,6 +135,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         arena_bytes: outcome.arena_bytes,
         arena_high_water: outcome.arena_high_water,
         steps: outcome.steps,
+        seconds: begun.elapsed().as_secs_f64(),
     };
     ui.answer(&json, || text(&json, ui))
 }
@@ -219,6 +228,9 @@ fn text(json: &Json, ui: &Ui) -> String {
     }
     let steps = words::count(json.steps);
     let arena = words::count(json.arena_bytes);
-    text.push_str(&format!("  {DIM}on {}, {steps} steps in an arena of {arena} bytes{DIM:#}\n", json.board));
+    text.push_str(&format!(
+        "  {DIM}on {}, {steps} steps in an arena of {arena} bytes; loaded and run in {:.1} s{DIM:#}\n",
+        json.board, json.seconds
+    ));
     text
 }
