@@ -197,11 +197,12 @@ impl Programs {
             FlashBytes::of(&elf).map_err(|e| wrong(e.to_string()))
         };
         let model_bytes = blob.len() as u64;
+        let embedded = FlashBytes { rodata: model_bytes, ..FlashBytes::default() };
         Ok(Measurement {
             instructions: count.instructions(profile.whole()),
             ops: profile.ops(),
             stack_bytes: count.stack,
-            runtime: flash(&self.count)?.without_model(&flash(&self.idle)?, model_bytes),
+            runtime: flash(&self.count)?.without(&flash(&self.idle)?).without(&embedded),
             model_bytes,
         })
     }

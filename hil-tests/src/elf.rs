@@ -39,12 +39,12 @@ impl FlashBytes {
         Ok(bytes)
     }
 
-    /// What is left without another program, and without a model among the constants.
+    /// What is left without another program.
     #[must_use]
-    pub fn without_model(&self, other: &Self, model_bytes: u64) -> Self {
+    pub fn without(&self, other: &Self) -> Self {
         Self {
             text: self.text.saturating_sub(other.text),
-            rodata: self.rodata.saturating_sub(other.rodata).saturating_sub(model_bytes),
+            rodata: self.rodata.saturating_sub(other.rodata),
             data: self.data.saturating_sub(other.data),
         }
     }

@@ -1,18 +1,15 @@
 //! What a linked program holds, as far as flash is concerned.
 
 use anyhow::{Context, Result};
+use carafe_hil::elf::FlashBytes;
 use object::read::elf::ElfFile32;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, SymbolKind, elf};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
 /// A linked program.
 #[derive(Debug)]
 pub struct Program {
-    /// Bytes of code.
-    pub text_bytes: u64,
-    /// Bytes of constants, vectors included.
-    pub rodata_bytes: u64,
-    /// Bytes of initialised data: they lie in flash as well as in RAM.
-    pub data_bytes: u64,
+    /// What it takes of flash.
+    pub flash: FlashBytes,
     /// Functions and constants that have a name and a length.
     pub symbols: Vec<Symbol>,
     /// Places in the code from which another is called.
@@ -40,22 +37,10 @@ impl Program {
     /// Reads an ELF file of 32 bits.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let file = ElfFile32::<Endianness>::parse(bytes).context("not an ELF file of 32 bits")?;
-        let (mut text_bytes, mut rodata_bytes, mut data_bytes) = (0, 0, 0);
+        let flash = FlashBytes::of(bytes).context("not an ELF file of 32 bits")?;
         let mut calls = Vec::new();
-        for section in file.sections() {
-            let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
-            let has = |flag: u32| sh_flags & u64::from(flag) != 0;
-            if !has(elf::SHF_ALLOC) || section.kind() == SectionKind::UninitializedData {
-                continue;
-            }
-            if has(elf::SHF_EXECINSTR) {
-                text_bytes += section.size();
-                calls.extend(thumb_calls(section.address(), section.data().context("a section without its bytes")?));
-            } else if has(elf::SHF_WRITE) {
-                data_bytes += section.size();
-            } else {
-                rodata_bytes += section.size();
-            }
+        for section in file.sections().filter(|section| section.kind() == SectionKind::Text) {
+            calls.extend(thumb_calls(section.address(), section.data().context("a section without its bytes")?));
         }
         let symbols = file
             .symbols()
@@ -68,7 +53,7 @@ impl Program {
                 Some(Symbol { name, address, bytes: symbol.size() })
             })
             .collect();
-        Ok(Self { text_bytes, rodata_bytes, data_bytes, symbols, calls })
+        Ok(Self { flash, symbols, calls })
     }
 
     /// The functions that call the one at `address`, each once. Calls through pointers are not seen.

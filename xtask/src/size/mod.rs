@@ -80,9 +80,7 @@ fn program_size(
     baseline: &Program,
     top: usize,
 ) -> ProgramSize {
-    let beyond = |bytes: fn(&Program) -> u64| bytes(program).saturating_sub(bytes(baseline));
-    let (text, rodata) = (beyond(|program| program.text_bytes), beyond(|program| program.rodata_bytes));
-    let data = beyond(|program| program.data_bytes);
+    let runtime = program.flash.without(&baseline.flash);
     let known: BTreeSet<&str> = baseline.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
     let mut symbols: Vec<SymbolSize> = program
         .symbols
@@ -95,10 +93,10 @@ fn program_size(
     ProgramSize {
         name,
         ops,
-        text_bytes: text,
-        rodata_bytes: rodata,
-        data_bytes: data,
-        runtime_bytes: text + rodata + data,
+        text_bytes: runtime.text,
+        rodata_bytes: runtime.rodata,
+        data_bytes: runtime.data,
+        runtime_bytes: runtime.total(),
         symbols,
     }
 }
