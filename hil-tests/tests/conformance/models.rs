@@ -8,6 +8,7 @@ use carafe_converter::dataset::{Dataset, Filter, InputSpec, Preprocess, Resize, 
 use carafe_converter::{InputKind, Options, convert, evaluate, frontend};
 use carafe_graph::{Layout, Tensor};
 use carafe_hil::SuiteModel;
+use carafe_quantizer::{BiasCorrection, ObserverKind};
 
 /// Inputs of a small model.
 const MANY: usize = 100;
@@ -22,7 +23,8 @@ struct Source {
     files: Vec<(PathBuf, usize)>,
     /// Samples to calibrate with; none for a file that is quantized already.
     calibration: Option<Data>,
-    most_calibration: usize,
+    /// Converted in haste: with few samples, and without a search for the best ranges. Bits matter here, not accuracy.
+    hasty: bool,
     test: Data,
     preprocess: Preprocess,
     layout: Layout,
@@ -122,13 +124,13 @@ fn shared(dir: &Path) -> Vec<Source> {
             preprocess: number(127.0, 128.0),
             layout: Layout::Nchw,
             input: InputKind::U8,
-            most_calibration: 8,
+            hasty: true,
             ..network("efficientnet_lite0", FEW, images("calib"), images("test"), None)
         },
         Source {
             preprocess: number(127.0, 1.0 / 0.007_843_138),
             input: InputKind::U8,
-            most_calibration: 8,
+            hasty: true,
             ..network("mobilenet_v2", FEW, images("calib"), images("test"), Some(1_660_116))
         },
         Source {
@@ -152,7 +154,7 @@ impl Source {
         Self {
             files: Vec::new(),
             calibration: None,
-            most_calibration: 64,
+            hasty: false,
             test,
             preprocess: Preprocess::default(),
             layout: Layout::Nhwc,
@@ -202,9 +204,16 @@ fn prepare(source: &Source, file: &Path, cases: usize) -> Prepared {
     let graph = frontend::load(&file.with_extension("xml")).unwrap();
     let input = graph.value(graph.inputs[0]);
     let spec = InputSpec { name: input.name.clone(), shape: input.shape.clone(), layout: source.layout };
-    let calibration =
-        source.calibration.as_ref().map(|data| data.samples(&spec, &source.preprocess, source.most_calibration));
-    let options = Options { input: source.input, preprocess: source.preprocess.clone(), ..Options::default() };
+    let calibration = source
+        .calibration
+        .as_ref()
+        .map(|data| data.samples(&spec, &source.preprocess, if source.hasty { 8 } else { 64 }));
+    let mut options = Options { input: source.input, preprocess: source.preprocess.clone(), ..Options::default() };
+    if source.hasty {
+        options.quantizer.observer = ObserverKind::MinMax;
+        options.quantizer.bias_correction = BiasCorrection::Off;
+        options.quantizer.check_samples = 1;
+    }
     let converted = convert(graph, &calibration.unwrap_or_default(), &options, &())
         .unwrap_or_else(|e| panic!("{name}: can't be converted: {e}"));
     let model = Model::verify(&converted.blob, carafe::ops::ALL).unwrap();
