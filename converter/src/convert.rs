@@ -22,9 +22,10 @@ pub enum InputKind {
 }
 
 impl InputKind {
-    /// What fits the data that calibrate a model: bytes if the data are images or arrays of u8.
+    /// What fits the data that calibrate a model: bytes if they are images, as a camera's are; else int8, arrays of u8
+    /// included, since whoever keeps arrays has his own way from a sensor to numbers.
     pub fn of(data: &Dataset) -> Self {
-        if data.is_bytes() { InputKind::U8 } else { InputKind::I8 }
+        if data.is_images() { InputKind::U8 } else { InputKind::I8 }
     }
 }
 

@@ -159,7 +159,7 @@ fn images_and_arrays_of_u8_are_bytes() {
     let path = picture(&dir, "a.png", 3, 2);
     let p = Preprocess { mean: vec![10.0], scale: vec![4.0], ..Preprocess::default() };
     let set = Dataset::open(&path, &spec(&[1, 2, 3, 3]), &p).unwrap();
-    assert!(set.is_bytes());
+    assert!(set.is_bytes() && set.is_images());
     let (raw, real) = (set.raw(0).unwrap(), set.get(0).unwrap());
     for (x, y) in raw.as_f32().unwrap().iter().zip(real.as_f32().unwrap()) {
         assert_eq!((x - 10.0) / 4.0, *y);
@@ -180,6 +180,7 @@ fn images_and_arrays_of_u8_are_bytes() {
         assert_eq!(set.is_bytes(), bytes, "{descr}");
         let set = Dataset::open(dir.path(), &spec(&[1, 2]), &Preprocess::default()).unwrap();
         assert_eq!(set.is_bytes(), bytes, "a folder of {descr}");
+        assert!(!set.is_images());
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use carafe_converter::InputKind;
 use carafe_converter::build::Build;
 
 const DIGITS: &str = "../digits";
@@ -12,7 +13,11 @@ const DIGITS: &str = "../digits";
 fn main() -> Result<(), Box<dyn Error>> {
     let digits = Path::new(DIGITS);
     // To OUT_DIR/digits.carafe, again whenever one of these files changes.
-    Build::new(digits.join("digits.xml")).calibration(digits.join("calib.npz")).labels(digits.join("labels.txt")).run();
+    Build::new(digits.join("digits.xml"))
+        .calibration(digits.join("calib.npz"))
+        .labels(digits.join("labels.txt"))
+        .input(InputKind::U8) // grey values, as a camera delivers them
+        .run();
 
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(out.join("samples.rs"), samples(&digits.join("samples"))?)?;

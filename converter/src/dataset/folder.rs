@@ -115,6 +115,9 @@ impl Files {
         }
         let files = Self { paths, kind, stored: stored.to_vec() };
         files.paths.iter().try_for_each(|p| files.check(p, spec, preprocess))?;
+        if kind == Kind::Sounds {
+            one_rate(&files.paths, spec)?;
+        }
         Ok(Found { files, labels, classes })
     }
 
@@ -133,6 +136,11 @@ impl Files {
             Kind::Sounds => sound::check(path, spec),
             Kind::Arrays => array(path, &self.stored, spec).map(|_| ()),
         }
+    }
+
+    /// True if the files are images.
+    pub fn are_images(&self) -> bool {
+        self.kind == Kind::Images
     }
 
     /// True if elements are bytes: of images, and of arrays if all of them hold bytes.
@@ -177,6 +185,24 @@ impl Files {
             Kind::Sounds => Ok((sound::read(path, spec)?, None)),
         }
     }
+}
+
+/// A model knows sounds of one rate only, though it does not say which.
+fn one_rate(paths: &[PathBuf], spec: &InputSpec) -> Result<(), DatasetError> {
+    let Some((first, rest)) = paths.split_first() else { return Ok(()) };
+    let rate = sound::rate(first, spec)?;
+    for path in rest {
+        let other = sound::rate(path, spec)?;
+        if other != rate {
+            let what = format!("has {other} samples a second, but {} has {rate}", first.display());
+            return Err(DatasetError::format(
+                path,
+                what,
+                "resample all sounds to the rate that the model was trained at",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// An `.npy` file with one sample.

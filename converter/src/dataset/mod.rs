@@ -149,20 +149,43 @@ impl Dataset {
     /// names none of the samples.
     pub fn with_table(mut self, csv: &Path, table: &Table) -> Result<Self, DatasetError> {
         let labels = table::read(csv, table)?;
-        let Samples::Files(files) = &mut self.samples else {
+        if matches!(self.samples, Samples::Array(_)) {
             let remedy = "give labels for it as .npy";
             return Err(DatasetError::format(&self.path, "is one file, and a table names files", remedy));
+        }
+        self.keep(csv, |name| labels.contains_key(name))?;
+        let found: Vec<u32> = (0..self.len()).filter_map(|i| labels.get(&table::name(self.file(i))).copied()).collect();
+        self.classes.clear();
+        self.labelled(found, csv)
+    }
+
+    /// Keeps the samples that a CSV file names in its column `file`: all of them, or those whose column `split` says
+    /// `split`. Labels are not looked for, and what there were of them go. The order stays.
+    ///
+    /// # Errors
+    /// Where the samples are no files, the table can't be read or lacks a column, or it names none of the samples.
+    pub fn with_files_of(mut self, csv: &Path, split: Option<&str>) -> Result<Self, DatasetError> {
+        let names = table::files(csv, split)?;
+        self.keep(csv, |name| names.contains(name))?;
+        self.labels = None;
+        self.classes.clear();
+        Ok(self)
+    }
+
+    /// Keeps the files that `wanted` says yes to, by name, of those that `csv` names.
+    fn keep(&mut self, csv: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), DatasetError> {
+        let Samples::Files(files) = &mut self.samples else {
+            let remedy = "leave the table out, or give a folder of files";
+            return Err(DatasetError::format(&self.path, "is one file, and a table names files", remedy));
         };
-        let of = |i: usize| files.path(i).and_then(|p| labels.get(&table::name(p)).copied());
-        let found: Vec<Option<u32>> = (0..files.len()).map(of).collect();
-        files.retain(&found.iter().map(Option::is_some).collect::<Vec<_>>());
-        let found: Vec<u32> = found.into_iter().flatten().collect();
-        if found.is_empty() {
+        let keep: Vec<bool> =
+            (0..files.len()).map(|i| files.path(i).is_some_and(|p| wanted(&table::name(p)))).collect();
+        if !keep.contains(&true) {
             let what = format!("names no file that is in {}", self.path.display());
             return Err(DatasetError::format(csv, what, "check that table and folder belong together"));
         }
-        self.classes.clear();
-        self.labelled(found, csv)
+        files.retain(&keep);
+        Ok(())
     }
 
     fn labelled(mut self, labels: Vec<u32>, file: &Path) -> Result<Self, DatasetError> {
@@ -187,6 +210,11 @@ impl Dataset {
     /// True if there are no samples; [`Dataset::open`] refuses such a set.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True if the samples are images.
+    pub fn is_images(&self) -> bool {
+        matches!(&self.samples, Samples::Files(f) if f.are_images())
     }
 
     /// True if all samples hold bytes: images, and arrays of u8.

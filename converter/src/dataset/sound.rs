@@ -32,7 +32,11 @@ fn open(path: &Path, spec: &InputSpec) -> Result<WavReader<std::io::BufReader<st
             remedy: if flat.len() > 1 {
                 "the model takes features, not a waveform: compute them as for training, and give them as .npy".into()
             } else {
-                format!("cut the sound to {length} samples")
+                format!(
+                    "cut the sound to {length} samples, or resample it if the model was trained at another rate than its {} \
+                     Hz",
+                    format.sample_rate
+                )
             },
         });
     }
@@ -42,6 +46,11 @@ fn open(path: &Path, spec: &InputSpec) -> Result<WavReader<std::io::BufReader<st
 /// Finds out from the header of a sound whether it fits the input.
 pub(super) fn check(path: &Path, spec: &InputSpec) -> Result<(), DatasetError> {
     open(path, spec).map(|_| ())
+}
+
+/// Samples a second.
+pub(super) fn rate(path: &Path, spec: &InputSpec) -> Result<u32, DatasetError> {
+    Ok(open(path, spec)?.spec().sample_rate)
 }
 
 /// The left (or only) channel, −1 to just below 1.

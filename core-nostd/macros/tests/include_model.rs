@@ -18,7 +18,10 @@ fn root() -> PathBuf {
 
 fn digits() -> Build {
     let folder = root().join("examples/digits");
-    Build::new(folder.join("digits.xml")).calibration(folder.join("calib.npz")).labels(folder.join("labels.txt"))
+    Build::new(folder.join("digits.xml"))
+        .calibration(folder.join("calib.npz"))
+        .labels(folder.join("labels.txt"))
+        .input(InputKind::U8)
 }
 
 /// The example images, as bytes.
