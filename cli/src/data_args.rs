@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use carafe::Model;
+use anyhow::bail;
+use carafe::{DType, Model};
 use carafe_converter::InputKind;
 use carafe_converter::dataset::{Color, Dataset, Preprocess, Resize};
 use carafe_graph::Layout;
+
+use crate::ui::Ui;
 
 /// How stored data become the model's input values.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -53,7 +56,7 @@ enum LayoutArg {
 /// What the device's input takes.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub enum InputType {
-    /// u8 if the calibration data are images, else i8
+    /// u8 if the calibration data are images, else i8, also for arrays of u8
     #[default]
     Auto,
     /// Unsigned bytes, as a camera delivers them: --mean and --scale become part of the model
@@ -66,17 +69,11 @@ impl InputType {
     /// For a model that is calibrated with these data.
     pub fn kind(self, data: &Dataset) -> InputKind {
         match self {
-            // Whoever keeps arrays feeds arrays, by scripts that count on int8 (`run --raw-int8`).
-            InputType::Auto if is_array(data.file(0)) => InputKind::I8,
             InputType::Auto => InputKind::of(data),
             InputType::U8 => InputKind::U8,
             InputType::I8 => InputKind::I8,
         }
     }
-}
-
-fn is_array(file: &Path) -> bool {
-    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
 }
 
 fn crop(text: &str) -> Result<(u16, u16), String> {
@@ -112,8 +109,44 @@ impl DataArgs {
             color: if self.color.is_some() { given.color } else { stored.color },
             mean,
             scale,
-            layout: given.layout.or(stored.layout),
+            // Blobs have their channels last where they say nothing, whatever the float model has.
+            layout: given.layout.or(stored.layout).or(Some(Layout::Nhwc)),
         }
+    }
+
+    /// Looks at `--mean` and `--scale` for a model that takes bytes: what bytes mean has become part of its weights, and
+    /// can't be said anew. `data` in `path` are what it shall be fed with.
+    pub fn check_numbers(
+        &self,
+        file: &Path,
+        model: &Model<'_>,
+        path: &Path,
+        data: &Dataset,
+        ui: &Ui,
+    ) -> anyhow::Result<()> {
+        let Some(io) = model.input(0).filter(|io| io.dtype == DType::U8) else { return Ok(()) };
+        let (given, stored) = (self.preprocess_for(model), Preprocess::of_model(model));
+        let channels = io.shape().last().map_or(1, |&c| usize::from(c));
+        if (0..channels).all(|c| given.normalization(c) == stored.normalization(c)) {
+            return Ok(());
+        }
+        let say = |p: &Preprocess| {
+            let list = |l: &[f32], default: f32| match l {
+                [] => default.to_string(),
+                l => l.iter().map(f32::to_string).collect::<Vec<_>>().join(","),
+            };
+            format!("--mean {} --scale {}", list(&p.mean, 0.0), list(&p.scale, 1.0))
+        };
+        let what = format!("{}: takes bytes, and has been converted for {}", file.display(), say(&stored));
+        if data.is_bytes() {
+            bail!(
+                "{what}, not for {}; leave both out, or convert the model again with these, or with `--input-type i8`",
+                say(&given)
+            );
+        }
+        // Numbers that are no bytes may well be scaled otherwise than a camera's.
+        ui.warn(&format!("{what}; {} is taken for what the numbers in {} mean", say(&given), path.display()));
+        Ok(())
     }
 }
 

@@ -64,6 +64,15 @@ fn digits_stay_close_to_float() {
     assert_eq!(all as f64, number("samples"));
     assert!((right as f64 / all as f64 - number("top1")).abs() < 1e-9);
 
+    // The same, as a list.
+    let list = with["confusions"].as_array().unwrap();
+    let sum: u64 = list.iter().map(|c| c["count"].as_u64().unwrap()).sum();
+    assert_eq!(sum, all);
+    for c in list {
+        let [truth, answer, count] = ["truth", "answer", "count"].map(|k| c[k].as_u64().unwrap());
+        assert_eq!(at(truth as usize, answer as usize), count);
+    }
+
     // Without the float model the blob answers the same.
     let without = json(&["eval", &blob, "--data", data, "--json"]);
     for key in ["samples", "top1", "confusion"] {

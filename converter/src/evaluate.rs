@@ -1,7 +1,7 @@
 //! How close a blob stays to the float model it was made of: the device's twin against the float executor, sample by
 //! sample, on all cores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,8 +36,8 @@ pub struct Evaluation {
     pub float_top1: Option<f64>,
     /// Fraction of samples where both find the same class.
     pub agreement: f64,
-    /// How often a class (row) was taken for a class (column); empty without labels.
-    pub confusion: Vec<Vec<u32>>,
+    /// How often a class was taken for a class; empty without labels.
+    pub confusion: Vec<Confusion>,
     /// Signal to quantization noise of the first output, in dB.
     pub sqnr_db: f64,
     /// The same of the input of the softmax that makes the first output, the mean over classes removed (softmax does
@@ -46,6 +46,17 @@ pub struct Evaluation {
     pub logit_sqnr_db: Option<f64>,
     /// Every layer whose float counterpart is known. Needs a blob with debug information.
     pub layers: Vec<Layer>,
+}
+
+/// How often a class was given an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Confusion {
+    /// The right class.
+    pub truth: usize,
+    /// The answer.
+    pub answer: usize,
+    /// How many samples.
+    pub count: u32,
 }
 
 /// One layer of an [`Evaluation`].
@@ -171,7 +182,7 @@ pub fn evaluate_source(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Evaluation, EvaluateError> {
     let model = Model::verify(blob, carafe::ops::ALL)?;
-    let classes = check(&model, source, labels)?;
+    check(&model, source, labels)?;
     let layers = counterparts(&model, &optimized.graph);
     let logits = match logits(&optimized.graph) {
         Some(values) => layers.iter().position(|l| values.contains(&l.value)).map(Logits::Layer),
@@ -188,7 +199,7 @@ pub fn evaluate_source(
         top1: labels.map(|l| right(l, &answers)),
         float_top1: labels.map(|l| right(l, &float_answers)),
         agreement: results.iter().filter(|s| s.class == s.float_class).count() as f64 / n,
-        confusion: labels.map_or_else(Vec::new, |l| confusion(l, &answers, classes)),
+        confusion: labels.map_or_else(Vec::new, |l| confusion(l, &answers)),
         sqnr_db: results.iter().map(|s| s.output).sum::<Error>().db(),
         logit_sqnr_db: results.iter().map(|s| s.logits).sum::<Option<Error>>().map(|e| e.db()),
         layers: layers
@@ -235,19 +246,18 @@ pub fn right(labels: &[u32], answers: &[usize]) -> f64 {
     hits as f64 / labels.len().min(answers.len()).max(1) as f64
 }
 
-/// How often each class (row) was taken for each class (column). Labels and answers beyond `classes` are left out.
-pub fn confusion(labels: &[u32], answers: &[usize], classes: usize) -> Vec<Vec<u32>> {
-    let mut counts = vec![vec![0; classes]; classes];
+/// How often each class was given each answer, right ones included: what occurred, by class, then by answer. A matrix
+/// would be mostly zeros where there are many classes.
+pub fn confusion(labels: &[u32], answers: &[usize]) -> Vec<Confusion> {
+    let mut counts = BTreeMap::new();
     for (&label, &answer) in labels.iter().zip(answers) {
-        if let Some(count) = counts.get_mut(label as usize).and_then(|row| row.get_mut(answer)) {
-            *count += 1;
-        }
+        *counts.entry((label as usize, answer)).or_insert(0) += 1;
     }
-    counts
+    counts.into_iter().map(|((truth, answer), count)| Confusion { truth, answer, count }).collect()
 }
 
-/// Classes of the model, if samples and labels fit it.
-fn check(model: &Model<'_>, source: Source<'_>, labels: Option<&[u32]>) -> Result<usize, EvaluateError> {
+/// Whether samples and labels fit the model.
+fn check(model: &Model<'_>, source: Source<'_>, labels: Option<&[u32]>) -> Result<(), EvaluateError> {
     let classes = model.output(0).map_or(0, |o| o.bytes);
     let labels = labels.unwrap_or(&[]);
     if source.len == 0 || (!labels.is_empty() && labels.len() != source.len) {
@@ -255,7 +265,7 @@ fn check(model: &Model<'_>, source: Source<'_>, labels: Option<&[u32]>) -> Resul
     }
     match labels.iter().position(|&l| l as usize >= classes) {
         Some(index) => Err(EvaluateError::Label { index, label: labels[index], classes }),
-        None => Ok(classes),
+        None => Ok(()),
     }
 }
 
@@ -471,7 +481,9 @@ mod tests {
     fn answers_are_counted() {
         let (labels, answers) = ([0, 0, 1, 2, 2], [0, 1, 1, 2, 0]);
         assert_eq!(right(&labels, &answers), 0.6);
-        assert_eq!(confusion(&labels, &answers, 3), [[1, 1, 0], [0, 1, 0], [1, 0, 1]]);
+        let found = confusion(&labels, &answers);
+        let cells: Vec<_> = found.iter().map(|c| (c.truth, c.answer, c.count)).collect();
+        assert_eq!(cells, [(0, 0, 1), (0, 1, 1), (1, 1, 1), (2, 0, 1), (2, 2, 1)]);
         assert_eq!(right(&[], &[]), 0.0);
     }
 

@@ -3,10 +3,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use carafe::Model;
 use carafe::blob::StringKind;
-use carafe_converter::dataset::{Color, Dataset, DatasetError, InputSpec, Preprocess, Table};
-use carafe_converter::evaluate::{self, Evaluation, Layer, Source};
+use carafe_converter::dataset::{Dataset, DatasetError, InputSpec, Table};
+use carafe_converter::evaluate::{self, Confusion, Evaluation, Layer, Source};
 use carafe_converter::{frontend, passes};
-use carafe_graph::{Layout, Tensor};
+use carafe_graph::Tensor;
 use serde::Serialize;
 
 use crate::data_args::DataArgs;
@@ -17,7 +17,11 @@ use crate::{conversion, files, tensors};
 
 /// Measure how well a blob answers, and how close it stays to its float model
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  carafe eval digits.carafe --data test.npz --float digits.xml")]
+#[command(
+    after_help = "With --json, `confusions` lists how often a class was taken for a class (`truth`, `answer`, `count`), and \
+                  up to 64 classes `confusion` has the same as a matrix, one row for each right class.\n\nExample:\n  \
+                  carafe eval digits.carafe --data test.npz --float digits.xml"
+)]
 pub struct Args {
     /// The blob
     #[arg(value_name = "FILE.carafe")]
@@ -50,12 +54,32 @@ struct Json {
     sqnr_db: Option<f64>,
     logit_sqnr_db: Option<f64>,
     layers: Vec<Layer>,
-    /// Rows: the right class; columns: the answer. Empty without labels.
+    /// Every pair of right class and answer that occurred. Empty without labels.
+    confusions: Vec<Confusion>,
+    /// The same as a matrix, rows: the right class; columns: the answer. Empty without labels, and beyond
+    /// [`MATRIX`] classes.
     confusion: Vec<Vec<u32>>,
 }
 
-impl From<Evaluation> for Json {
-    fn from(e: Evaluation) -> Self {
+/// The most classes that a matrix is written for.
+const MATRIX: usize = 64;
+
+/// A row for each class that may be right, a column for each answer.
+fn matrix(confusions: &[Confusion], classes: usize) -> Vec<Vec<u32>> {
+    if confusions.is_empty() || classes > MATRIX {
+        return vec![];
+    }
+    let mut matrix = vec![vec![0; classes]; classes];
+    for c in confusions {
+        if let Some(cell) = matrix.get_mut(c.truth).and_then(|row| row.get_mut(c.answer)) {
+            *cell = c.count;
+        }
+    }
+    matrix
+}
+
+impl Json {
+    fn of(e: Evaluation, classes: usize) -> Self {
         Self {
             samples: e.samples,
             top1: e.top1,
@@ -64,7 +88,8 @@ impl From<Evaluation> for Json {
             sqnr_db: Some(e.sqnr_db),
             logit_sqnr_db: e.logit_sqnr_db,
             layers: e.layers,
-            confusion: e.confusion,
+            confusion: matrix(&e.confusion, classes),
+            confusions: e.confusion,
         }
     }
 }
@@ -86,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         Some((_, spec, _)) => spec.clone(),
         None => blob_spec(&args.file, &model)?,
     };
-    let data = open(args, &model, &spec)?;
+    let data = open(args, &model, &spec, ui)?;
     // Of a map there is no greatest class.
     let vector = tensors::outputs(&model).first().is_some_and(tensors::is_vector);
     let labels = data.labels().filter(|_| vector);
@@ -103,6 +128,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let get = |i: usize| -> Result<Vec<Tensor>, DatasetError> { Ok(vec![data.get(i)?]) };
     let source = Source { len: data.len(), get: &get };
+    let classes = model.output(0).map_or(0, |o| o.bytes);
     let json = match &float {
         Some((path, _, optimized)) => {
             let meter = ui.meter("evaluate, int8 and float", data.len() as u64);
@@ -112,9 +138,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
             if found.layers.is_empty() {
                 ui.note("no layers: the blob has no names of them; convert with --debug-info to see them");
             }
-            Json::from(found)
+            Json::of(found, classes)
         }
-        None => answers(args, &model, &blob, source, labels.unwrap_or(&[]), ui)?,
+        None => answers(args, &blob, source, (labels.unwrap_or(&[]), classes), ui)?,
     };
     let names = class_names(&model, &data);
     ui.answer(&json, || text(&json, &names, ui))
@@ -123,17 +149,16 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 /// How a blob does by itself.
 fn answers(
     args: &Args,
-    model: &Model<'_>,
     blob: &[u8],
     source: Source<'_>,
-    labels: &[u32],
+    (labels, classes): (&[u32], usize),
     ui: &Ui,
 ) -> anyhow::Result<Json> {
     let meter = ui.meter("evaluate, int8", source.len as u64);
     let answers = evaluate::classify(blob, source, Some(labels), &|done| meter.set(done));
     drop(meter);
     let answers = answers.with_context(|| args.file.display().to_string())?;
-    let classes = model.output(0).map_or(0, |o| o.bytes);
+    let confusions = evaluate::confusion(labels, &answers);
     Ok(Json {
         samples: answers.len(),
         top1: Some(evaluate::right(labels, &answers)),
@@ -142,7 +167,8 @@ fn answers(
         sqnr_db: None,
         logit_sqnr_db: None,
         layers: vec![],
-        confusion: evaluate::confusion(labels, &answers, classes),
+        confusion: matrix(&confusions, classes),
+        confusions,
     })
 }
 
@@ -162,8 +188,9 @@ fn blob_spec(file: &Path, model: &Model<'_>) -> anyhow::Result<InputSpec> {
     }
 }
 
-fn open(args: &Args, model: &Model<'_>, spec: &InputSpec) -> anyhow::Result<Dataset> {
-    let data = Dataset::open(&args.data, spec, &preprocess(&args.how, model))?;
+fn open(args: &Args, model: &Model<'_>, spec: &InputSpec, ui: &Ui) -> anyhow::Result<Dataset> {
+    let data = Dataset::open(&args.data, spec, &args.how.preprocess_for(model))?;
+    args.how.check_numbers(&args.file, model, &args.data, &data, ui)?;
     let Some(labels) = &args.labels else { return Ok(data) };
     if labels.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
         let table = Table { label: args.label_column.clone(), split: args.split.clone() };
@@ -174,22 +201,6 @@ fn open(args: &Args, model: &Model<'_>, spec: &InputSpec) -> anyhow::Result<Data
         return Err(Usage(format!("{}: {what}", labels.display())).into());
     }
     Ok(data.with_labels(labels)?)
-}
-
-/// What the blob says of its data, but where the command line says something else.
-fn preprocess(how: &DataArgs, model: &Model<'_>) -> Preprocess {
-    let (given, stored) = (how.preprocess(), Preprocess::of_model(model));
-    let numbers = !given.mean.is_empty() || !given.scale.is_empty();
-    let (mean, scale) = if numbers { (given.mean, given.scale) } else { (stored.mean, stored.scale) };
-    Preprocess {
-        resize: given.resize.or(stored.resize),
-        crop: given.crop.or(stored.crop),
-        color: if given.color == Color::default() { stored.color } else { given.color },
-        mean,
-        scale,
-        // Blobs have their channels last where they say nothing, whatever the float model has.
-        layout: given.layout.or(stored.layout).or(Some(Layout::Nhwc)),
-    }
 }
 
 /// Names of the classes: those of the blob, else of the folders, else their numbers.
@@ -218,36 +229,33 @@ fn text(json: &Json, names: &[String], ui: &Ui) -> String {
         line("agreement", format!("{} with float", words::percent(agreement)));
     }
     if let Some(db) = json.sqnr_db {
-        let logits = json.logit_sqnr_db.map_or_else(String::new, |db| format!(", {db:.1} dB before its softmax"));
+        let logits = json.logit_sqnr_db.map_or_else(String::new, |db| format!(", {db:.1} dB of the logits"));
         line("SQNR", format!("{db:.1} dB{logits}"));
     }
-    text.push_str(&confusion_text(&json.confusion, names));
+    text.push_str(&confusion_text(&json.confusions, names));
     text.push_str(&layers_text(&json.layers, ui));
     text
 }
 
 /// The commonest mix-ups, and how much of each class is found.
-fn confusion_text(confusion: &[Vec<u32>], names: &[String]) -> String {
+fn confusion_text(confusions: &[Confusion], names: &[String]) -> String {
     let name = |c: usize| names.get(c).map_or_else(|| c.to_string(), |n| words::short(n, 30));
-    let mut wrong: Vec<(u32, usize, usize)> = vec![];
+    let mut wrong: Vec<&Confusion> = confusions.iter().filter(|c| c.answer != c.truth).collect();
     let mut recall: Vec<(f64, u32, usize)> = vec![];
-    for (truth, row) in confusion.iter().enumerate() {
-        let all: u32 = row.iter().sum();
-        let right = row.get(truth).copied().unwrap_or(0);
-        if all > 0 {
-            recall.push((f64::from(right) / f64::from(all), all, truth));
-        }
-        let mixed = row.iter().enumerate().filter(|&(answer, &n)| n > 0 && answer != truth);
-        wrong.extend(mixed.map(|(answer, &n)| (n, truth, answer)));
+    for row in confusions.chunk_by(|a, b| a.truth == b.truth) {
+        let all: u32 = row.iter().map(|c| c.count).sum();
+        let right: u32 = row.iter().filter(|c| c.answer == c.truth).map(|c| c.count).sum();
+        recall.extend(row.first().map(|c| (f64::from(right) / f64::from(all.max(1)), all, c.truth)));
     }
     let mut text = String::new();
     if recall.is_empty() {
         return text;
     }
-    wrong.sort_by_key(|&(n, truth, answer)| (std::cmp::Reverse(n), truth, answer));
+    // Stable: among equals, the order of classes stays.
+    wrong.sort_by_key(|c| std::cmp::Reverse(c.count));
     if !wrong.is_empty() {
         text.push_str(&format!("\n{HEADING}commonest mix-ups{HEADING:#}\n"));
-        let row = |&(n, truth, answer): &(u32, usize, usize)| vec![name(truth), name(answer), words::count(n)];
+        let row = |c: &&Confusion| vec![name(c.truth), name(c.answer), words::count(c.count)];
         let head = [("is", Align::Left), ("taken for", Align::Left), ("samples", Align::Right)];
         text.push_str(&words::table(&head, &wrong.iter().take(WORST).map(row).collect::<Vec<_>>()));
     }
@@ -295,12 +303,15 @@ fn layers_text(layers: &[Layer], ui: &Ui) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::confusion_text;
+    use super::{MATRIX, confusion_text, matrix};
+    use carafe_converter::evaluate::confusion;
 
     #[test]
     fn mix_ups_and_recall() {
         let names: Vec<String> = ["cat", "dog", "emu"].map(str::to_owned).to_vec();
-        let text = confusion_text(&[vec![8, 2, 0], vec![0, 5, 0], vec![0, 0, 0]], &names);
+        let (labels, answers) = ([&[0; 10][..], &[1; 5]].concat(), [&[0; 8][..], &[1; 7]].concat());
+        let found = confusion(&labels, &answers);
+        let text = confusion_text(&found, &names);
         let text = anstream::adapter::strip_str(&text).to_string();
         let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
         assert!(lines.contains(&vec!["cat", "dog", "2"]), "{text}");
@@ -308,5 +319,7 @@ mod tests {
         assert!(lines.contains(&vec!["dog", "5", "100.0", "%"]), "{text}");
         assert!(!text.contains("emu"), "{text}");
         assert_eq!(confusion_text(&[], &names), "");
+        assert_eq!(matrix(&found, 3), [[8, 2, 0], [0, 5, 0], [0, 0, 0]]);
+        assert_eq!(matrix(&found, MATRIX + 1), [[0; 0]; 0]);
     }
 }

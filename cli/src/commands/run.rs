@@ -100,7 +100,11 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         }
         // What the blob says of its data is said of its first input.
         let how = if i == 0 { args.data.preprocess_for(&model) } else { args.data.preprocess() };
-        let real = real_input(path, io, &how, args.index, ui)?;
+        let data = Dataset::open(path, &tensors::spec(io), &how)?;
+        if i == 0 {
+            args.data.check_numbers(&args.file, &model, path, &data, ui)?;
+        }
+        let real = sample(path, &data, args.index, ui)?;
         inputs.push(evaluate::input_bytes(&model, i, &real).context("the blob has no such input")?);
     }
     let labels = labels(args.labels.as_deref(), &model)?;
@@ -140,9 +144,8 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&json, || text(&json, ui))
 }
 
-/// One sample of real numbers, preprocessed.
-fn real_input(path: &Path, io: &Io, how: &Preprocess, index: Option<usize>, ui: &Ui) -> anyhow::Result<Vec<f32>> {
-    let data = Dataset::open(path, &tensors::spec(io), how)?;
+/// One sample, preprocessed.
+fn sample(path: &Path, data: &Dataset, index: Option<usize>, ui: &Ui) -> anyhow::Result<Vec<f32>> {
     if index.is_none() && data.len() > 1 {
         ui.note(&format!("{}: sample 0 of {}; `--index N` takes another", path.display(), data.len()));
     }
@@ -168,7 +171,8 @@ fn raw_input(path: &Path, io: &Io, index: Option<usize>, ui: &Ui) -> anyhow::Res
         }
         return Ok(bytes);
     }
-    let numbers = real_input(path, io, &Preprocess::default(), index, ui)?;
+    let data = Dataset::open(path, &tensors::spec(io), &Preprocess::default())?;
+    let numbers = sample(path, &data, index, ui)?;
     let range = if io.dtype == "int8" { -128.0..=127.0 } else { 0.0..=255.0 };
     if let Some(other) = numbers.iter().find(|x| !range.contains(*x) || x.fract() != 0.0) {
         bail!(
