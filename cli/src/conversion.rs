@@ -39,14 +39,15 @@ fn input_layout(graph: &Graph) -> anyhow::Result<Layout> {
     Ok(if moved || (image(c) && !image(last)) { Layout::Nchw } else { Layout::Nhwc })
 }
 
-/// Reads all calibration samples, on all cores.
-pub fn calibration(data: &Dataset, ui: &Ui) -> Result<Vec<Vec<Tensor>>, DatasetError> {
-    let meter = ui.meter("read calibration data", data.len() as u64);
+/// Reads calibration samples, `most` of them, spread evenly over the data, on all cores.
+pub fn calibration(data: &Dataset, most: usize, ui: &Ui) -> Result<Vec<Vec<Tensor>>, DatasetError> {
+    let count = most.min(data.len());
+    let meter = ui.meter("read calibration data", count as u64);
     let read = AtomicUsize::new(0);
-    (0..data.len())
+    (0..count)
         .into_par_iter()
         .map(|i| {
-            let sample = data.get(i)?;
+            let sample = data.get(i * data.len() / count)?;
             meter.set(read.fetch_add(1, Ordering::Relaxed) + 1);
             Ok::<_, DatasetError>(vec![sample])
         })
@@ -84,6 +85,8 @@ impl Watch for Watcher<'_> {
     fn quantizing(&self, progress: Progress) {
         let phase = match progress.phase {
             Phase::Observe => "observe ranges",
+            Phase::Choose => "compare ranges",
+            Phase::Correct => "correct biases",
             Phase::Quantize => "quantize weights",
             Phase::Check => "check against float",
             other => other.name(),

@@ -8,11 +8,15 @@ use anyhow::{Context, anyhow, bail};
 use carafe::{BlobError, Model};
 use tempfile::NamedTempFile;
 
-/// A file that is being written beside its place, and takes it only when it is complete.
+use crate::interrupt::{self, Unfinished};
+
+/// A file that is being written beside its place, and takes it only when it is complete. It is gone when dropped, and
+/// when the program is interrupted.
 #[derive(Debug)]
 pub struct Pending {
     path: PathBuf,
     file: NamedTempFile,
+    unfinished: &'static Unfinished,
 }
 
 impl Pending {
@@ -27,14 +31,19 @@ impl Pending {
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let wrong = || format!("{}: can't be written", path.display());
-        let mut file = builder.tempfile_in(folder_of(path)).with_context(wrong)?;
-        file.write_all(content).with_context(wrong)?;
-        Ok(Self { path: path.into(), file })
+        let unfinished = interrupt::unfinished();
+        let file = unfinished.begin(|| builder.tempfile_in(folder_of(path))).with_context(wrong)?;
+        let mut pending = Self { path: path.into(), file, unfinished };
+        pending.file.write_all(content).with_context(wrong)?;
+        Ok(pending)
     }
 
     /// Moves the file to its place.
     pub fn publish(self) -> anyhow::Result<()> {
-        self.file.persist(&self.path).with_context(|| format!("{}: can't be written", self.path.display()))?;
+        let Self { path, file, unfinished } = self;
+        unfinished
+            .end(file, |file| file.persist(&path))
+            .with_context(|| format!("{}: can't be written", path.display()))?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod data_args;
 mod demo;
 mod failure;
 mod files;
+mod interrupt;
 mod memory;
 mod tensors;
 mod ui;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };
+    interrupt::watch();
     let ui = Ui::new(cli.json, cli.quiet);
     let result = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &ui),

@@ -7,7 +7,7 @@ use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
 use carafe_converter::{Converted, Options, frontend, passes};
 use carafe_graph::Graph;
-use carafe_quantizer::{ObserverKind, Report};
+use carafe_quantizer::{BiasCorrection, Decision, ObserverKind, Report};
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use crate::conversion::{self, Watcher};
 use crate::data_args::{DataArgs, InputType};
 use crate::failure::Usage;
 use crate::files::{self, Pending};
+use crate::tensors::{self, Io};
 use crate::ui::{DIM, GOOD, HEADING, Ui};
 use crate::{board, words};
 
@@ -34,6 +35,15 @@ pub struct Args {
     /// Typical inputs to measure ranges on: a folder of images or .npy files, an .npy, or an .npz (array `x`)
     #[arg(long, value_name = "DATA")]
     calibration: Option<PathBuf>,
+    /// Of a folder, only files that this .csv names in its column `file`
+    #[arg(long, value_name = "FILE.csv", requires = "calibration")]
+    calibration_csv: Option<PathBuf>,
+    /// Of these, only those whose column `split` says this
+    #[arg(long, value_name = "NAME", requires = "calibration_csv")]
+    calibration_split: Option<String>,
+    /// At most so many samples, spread evenly over the data; some hundred are enough
+    #[arg(long, value_name = "N", requires = "calibration", value_parser = clap::value_parser!(u32).range(1..))]
+    calibration_samples: Option<u32>,
     #[command(flatten)]
     data: DataArgs,
     /// What the device's input takes
@@ -43,8 +53,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// How ranges of activations are chosen: auto, minmax, percentile, percentile:P, mse or entropy
-    #[arg(long, value_name = "NAME", default_value_t = ObserverKind::default())]
+    #[arg(long, value_name = "NAME", default_value_t = carafe_quantizer::Options::default().observer)]
     observer: ObserverKind,
+    /// Whether the mean errors of layers are taken off their biases
+    #[arg(long, value_name = "WHEN", default_value_t = BiasArg::of(carafe_quantizer::Options::default().bias_correction))]
+    bias_correction: BiasArg,
     /// Take the input row by row, as a camera delivers it, so that it never exists as a whole
     #[arg(long)]
     push_rows: bool,
@@ -66,6 +79,44 @@ pub struct Args {
     /// Print the graph as it is after a pass; `list` names the passes
     #[arg(long, value_name = "PASS", value_parser = PossibleValuesParser::new(pass_names()))]
     dump_after: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum BiasArg {
+    /// If the outputs come clearly closer to float with it, as measured on calibration samples
+    Auto,
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+impl BiasArg {
+    fn of(correction: BiasCorrection) -> Self {
+        match correction {
+            BiasCorrection::On => Self::On,
+            BiasCorrection::Off => Self::Off,
+            _ => Self::Auto,
+        }
+    }
+
+    fn correction(self) -> BiasCorrection {
+        match self {
+            Self::Auto => BiasCorrection::Auto,
+            Self::On => BiasCorrection::On,
+            Self::Off => BiasCorrection::Off,
+        }
+    }
+}
+
+impl std::fmt::Display for BiasArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        })
+    }
 }
 
 /// The CPU that any blob runs on, and those of the boards.
@@ -93,6 +144,7 @@ struct Json<'a> {
     weights_bytes: usize,
     blob_bytes: usize,
     arena_bytes: u32,
+    inputs: Vec<Io>,
     seconds: f64,
     report: &'a Report,
 }
@@ -111,8 +163,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let Some(output) = &args.output else { return dump_only(args, path, ui) };
     let weights = path.with_extension("bin");
     for file in [Some(output), args.report.as_ref()].into_iter().flatten() {
-        let sources = [Some(path), Some(&weights), args.calibration.as_ref(), args.labels.as_ref()];
-        files::check_output(file, &sources.into_iter().flatten().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        let data = [args.calibration.as_ref(), args.calibration_csv.as_ref()];
+        let sources = [Some(path), Some(&weights), args.labels.as_ref()].into_iter().chain(data);
+        files::check_output(file, &sources.flatten().map(PathBuf::as_path).collect::<Vec<_>>())?;
     }
     if args.report.as_ref() == Some(output) {
         bail!("{}: is both the output and the report; give them names of their own", output.display());
@@ -126,10 +179,15 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let spec = conversion::input_spec(&graph)?;
     let preprocess = args.data.preprocess();
-    let data = Dataset::open(data, &spec, &preprocess).context("calibration data")?;
-    let samples = conversion::calibration(&data, ui).context("calibration data")?;
+    let mut data = Dataset::open(data, &spec, &preprocess).context("calibration data")?;
+    if let Some(csv) = &args.calibration_csv {
+        data = data.with_files_of(csv, args.calibration_split.as_deref()).context("calibration data")?;
+    }
+    let most = args.calibration_samples.map_or(data.len(), |n| n as usize);
+    let samples = conversion::calibration(&data, most, ui).context("calibration data")?;
     let mut options = Options { input: args.input_type.kind(&data), preprocess, ..Options::default() };
     options.quantizer.observer = args.observer;
+    options.quantizer.bias_correction = args.bias_correction.correction();
     options.plan.push_rows = args.push_rows;
     options.write.labels = labels;
     options.write.debug = args.debug_info;
@@ -147,6 +205,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     report.map_or(Ok(()), Pending::publish)?;
 
     let model = files::verify(output, &converted.blob)?;
+    let inputs = tensors::inputs(&model);
     advise(args, &model, ui);
     let json = Json {
         output: output.display().to_string(),
@@ -159,13 +218,14 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         weights_bytes: model.weights_bytes(),
         blob_bytes: converted.blob.len(),
         arena_bytes: converted.plan.arena_bytes,
+        inputs,
         seconds: begun.elapsed().as_secs_f64(),
         report: &converted.report,
     };
     if ui.quiet && !ui.json {
         return Ok(());
     }
-    ui.answer(&json, || text(&json, &converted))
+    ui.answer(&json, || text(&json, &converted, ui))
 }
 
 /// Multiply-accumulates of an inference.
@@ -236,10 +296,30 @@ fn advise(args: &Args, model: &Model<'_>, ui: &Ui) {
     }
 }
 
+/// How ranges were chosen, and why so.
+fn ranges(report: &Report) -> String {
+    match &report.ranges {
+        None => format!("by {}", report.observer),
+        Some(d) if d.applied => {
+            format!("{} of their own, the rest by minmax: {}", words::several(d.changed, "set"), d.why)
+        }
+        Some(d) => format!("by minmax: {}", d.why),
+    }
+}
+
+/// Whether biases were corrected, and why so.
+fn biases(d: &Decision) -> String {
+    if d.applied {
+        format!("corrected in {}: {}", words::several(d.changed, "layer"), d.why)
+    } else {
+        format!("not corrected: {}", d.why)
+    }
+}
+
 /// Layers that the summary names.
 const WORST: usize = 3;
 
-fn text(json: &Json<'_>, converted: &Converted) -> String {
+fn text(json: &Json<'_>, converted: &Converted, ui: &Ui) -> String {
     let mut text = format!("{GOOD}{}{GOOD:#}\n", json.output);
     let mut line = |what: &str, value: String| text.push_str(&format!("  {what:9} {value}\n"));
     let both = |n: u64| match words::bytes(n) {
@@ -250,6 +330,9 @@ fn text(json: &Json<'_>, converted: &Converted) -> String {
         "model",
         format!("{}, {} in {}", json.name, words::several(json.ops, "op"), words::several(json.segments, "segment")),
     );
+    for io in &json.inputs {
+        line("input", format!("`{}` {}", words::short(&io.name, 40), io.describe(ui.unicode)));
+    }
     line("work", format!("{} multiply-accumulates an inference", words::macs(json.macs)));
     line("weights", both(json.weights_bytes as u64));
     line("blob", format!("{}, all that has to be flashed", both(json.blob_bytes as u64)));
@@ -258,6 +341,8 @@ fn text(json: &Json<'_>, converted: &Converted) -> String {
         let logits = o.logit_sqnr_db.map_or_else(String::new, |db| format!(", {db:.1} dB before its softmax"));
         line("accuracy", format!("`{}` {:.1} dB SQNR against float{logits}", words::short(&o.name, 40), o.sqnr_db));
     }
+    line("ranges", ranges(json.report));
+    line("biases", biases(&json.report.bias_correction));
     line("time", format!("{:.1} s, {} calibration samples", json.seconds, json.report.samples));
     text.push_str(&format!("{HEADING}layers farthest from float{HEADING:#}\n"));
     for l in converted.report.worst(WORST) {

@@ -1,0 +1,103 @@
+//! Ctrl-C leaves nothing half-written.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::{Folder, digits};
+
+const OLD: &[u8] = b"an older blob";
+const SIGINT: i32 = 2;
+
+/// A conversion that takes a moment, and a shell that waits for a word to interrupt it.
+struct Conversion {
+    carafe: Child,
+    messages: BufReader<ChildStderr>,
+    shell: Child,
+}
+
+impl Conversion {
+    fn start(folder: &Folder) -> Self {
+        let mut carafe = Command::new(env!("CARGO_BIN_EXE_carafe"))
+            .args(["convert", &digits("digits.xml"), "--calibration", &digits("test.npz")])
+            .args(["-o", &folder.at("d.carafe"), "--report", &folder.at("r.json")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let messages = BufReader::new(carafe.stderr.take().expect("stderr is piped"));
+        let shell = Command::new("sh")
+            .args(["-c", "read word; kill -INT \"$0\"", &carafe.id().to_string()])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("there is a shell");
+        Self { carafe, messages, shell }
+    }
+
+    /// Waits until a phase begins.
+    fn comes_to(&mut self, phase: &str) {
+        let mut line = String::new();
+        while !line.starts_with(phase) {
+            line.clear();
+            assert!(self.messages.read_line(&mut line).expect("messages are text") > 0, "`{phase}` never began");
+        }
+    }
+
+    fn interrupt(mut self) -> ExitStatus {
+        self.shell.stdin.take().expect("stdin is piped").write_all(b"now\n").expect("the shell waits");
+        self.shell.wait().expect("the shell ends");
+        let status = self.carafe.wait().expect("the program ends");
+        drop(self.messages);
+        status
+    }
+}
+
+/// Nothing is there but the old output, or all of the new one.
+#[track_caller]
+fn is_whole(folder: &Folder, status: ExitStatus) {
+    let files = folder.list();
+    assert!(files.iter().all(|f| f == "d.carafe" || f == "r.json"), "{files:?} after {status}");
+    let blob = std::fs::read(folder.at("d.carafe")).expect("the old output, or a new one");
+    if blob != OLD {
+        assert!(carafe::Model::verify(&blob, carafe::ops::ALL).is_ok(), "half a blob after {status}");
+    }
+}
+
+#[test]
+fn no_half_written_file_stays() {
+    // Long before the end: the exit code says who ended it, and the old output is as it was.
+    for phase in ["read calibration data", "observe ranges"] {
+        let folder = Folder::new();
+        folder.write("d.carafe", OLD);
+        let mut conversion = Conversion::start(&folder);
+        conversion.comes_to(phase);
+        let status = conversion.interrupt();
+        assert_eq!(status.code(), Some(130), "{status} at `{phase}`");
+        assert_eq!(folder.list(), ["d.carafe"], "{phase}");
+        assert_eq!(std::fs::read(folder.at("d.carafe")).unwrap(), OLD, "{phase}");
+    }
+    // Near the end, where files are written: before, amid or after it.
+    for (phase, wait) in
+        [("check against float", 0), ("plan memory", 0)].into_iter().chain((1..8).map(|ms| ("plan memory", 2 * ms)))
+    {
+        let folder = Folder::new();
+        folder.write("d.carafe", OLD);
+        let mut conversion = Conversion::start(&folder);
+        conversion.comes_to(phase);
+        thread::sleep(Duration::from_millis(wait));
+        let status = conversion.interrupt();
+        assert!(matches!(status.code(), Some(0 | 130)), "{status} at `{phase}` + {wait} ms");
+        is_whole(&folder, status);
+    }
+    // At once, perhaps before the program can know.
+    let folder = Folder::new();
+    folder.write("d.carafe", OLD);
+    let status = Conversion::start(&folder).interrupt();
+    assert!(status.code() == Some(130) || status.signal() == Some(SIGINT), "{status}");
+    is_whole(&folder, status);
+}
