@@ -4,4 +4,7 @@ mod board;
 mod common;
 mod demo;
 mod errors;
+mod guide;
+mod inputs;
+mod interrupt;
 mod json;
