@@ -1,11 +1,13 @@
 //! Views into the arena: what one step borrows.
 
+use core::num::NonZeroU16;
 use core::ops::Range;
 
 use crate::blob::BufferRecord;
 use crate::node::TensorInfo;
 use crate::record::Field;
 use crate::schedule::Counters;
+use crate::view::Rows;
 
 /// Where rows of a tensor lie: at most two pieces of memory.
 #[derive(Clone, Debug, Default)]
@@ -16,34 +18,99 @@ pub(crate) struct Pieces {
     pub split: u16,
 }
 
-/// The pieces of rows `y0..y1` of a tensor in its buffer. Capacity checks only; whether the rows are (still) there
-/// is the caller's to know.
+/// The pieces of rows `y0..y1` of a tensor that [`fits`] its buffer. Whether the rows are (still) there is the caller's
+/// to know. `None` if the ring holds fewer.
+#[inline(never)]
 pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16) -> Option<Pieces> {
-    if y0 >= y1 {
-        return Some(Pieces { y0, split: u16::MAX, ..Pieces::default() });
-    }
-    let base = (b.offset as usize).checked_add(t.offset as usize)?;
-    let limit = (b.offset as usize).checked_add(b.length as usize)?;
-    let (stride, span) = (t.row_stride(), t.row_span());
-    let range = |slot: u16, rows: u16| -> Option<Range<usize>> {
-        if rows == 0 {
-            return Some(0..0);
+    let rows = y1.saturating_sub(y0);
+    let (slot, head) = match NonZeroU16::new(b.rows) {
+        None => (y0, rows),
+        Some(ring) if rows > ring.get() => return None,
+        Some(ring) => {
+            let slot = y0 % ring;
+            (slot, rows.min(ring.get() - slot))
         }
-        let from = base.checked_add(usize::from(slot).checked_mul(stride)?)?;
-        let to = from.checked_add(usize::from(rows - 1).checked_mul(stride)?)?.checked_add(span)?;
-        (to <= limit).then_some(from..to)
     };
-    let rows = y1 - y0;
-    if b.rows == 0 {
-        return Some(Pieces { first: range(y0, rows)?, second: 0..0, y0, split: u16::MAX });
+    let base = (b.offset as usize).wrapping_add(t.offset as usize);
+    let (stride, span) = (t.row_stride(), t.row_span());
+    // What fits does not wrap; of forged rows, any range will do that the arena then refuses.
+    let range = |slot: u16, rows: u16| match rows.checked_sub(1) {
+        None => 0..0,
+        Some(last) => {
+            let from = base.wrapping_add(usize::from(slot).wrapping_mul(stride));
+            from..from.wrapping_add(usize::from(last).wrapping_mul(stride)).wrapping_add(span)
+        }
+    };
+    let split = if head == rows { u16::MAX } else { y0.wrapping_add(head) };
+    Some(Pieces { first: range(slot, head), second: range(0, rows - head), y0, split })
+}
+
+/// True if all of a tensor lies inside its buffer; in a ring, if every row has its slot, and the tensor its place in
+/// the row.
+pub(crate) fn fits(t: &TensorInfo, b: &BufferRecord) -> bool {
+    let (stride, first) = (t.row_stride() as u64, u64::from(t.offset) + t.row_span() as u64);
+    let length = u64::from(b.length);
+    match b.rows {
+        0 => u64::from(t.h.saturating_sub(1)) * stride + first <= length,
+        rows => stride * u64::from(rows) == length && first <= stride,
     }
-    if rows > b.rows {
-        return None;
+}
+
+/// What is left of the arena while a step borrows parts of it: at most three are taken, and what is between them can
+/// be read.
+pub(crate) struct Free<'a> {
+    /// Where each begins, and its bytes.
+    parts: [(usize, &'a mut [u8]); 4],
+    count: usize,
+}
+
+impl<'a> Free<'a> {
+    /// All of it.
+    pub fn new(arena: &'a mut [u8]) -> Self {
+        Self { parts: [(0, arena), (0, &mut []), (0, &mut []), (0, &mut [])], count: 1 }
     }
-    let slot = y0.checked_rem(b.rows)?;
-    let head = rows.min(b.rows - slot);
-    let split = if head == rows { u16::MAX } else { y0 + head };
-    Some(Pieces { first: range(slot, head)?, second: range(0, rows - head)?, y0, split })
+
+    /// Takes a range out, to be written. `None` if some of it is taken, or outside.
+    #[inline(never)]
+    pub fn take(&mut self, range: Range<usize>) -> Option<&'a mut [u8]> {
+        if range.is_empty() {
+            return Some(&mut []);
+        }
+        for i in 0..self.count {
+            let (at, part) = self.parts.get_mut(i)?;
+            let (Some(from), Some(to)) = (range.start.checked_sub(*at), range.end.checked_sub(*at)) else { continue };
+            if to > part.len() {
+                continue;
+            }
+            let (part_left, right) = core::mem::take(part).split_at_mut_checked(to)?;
+            let (left, taken) = part_left.split_at_mut_checked(from)?;
+            *part = left;
+            *self.parts.get_mut(self.count)? = (range.end, right);
+            self.count += 1;
+            return Some(taken);
+        }
+        None
+    }
+
+    /// A range, to be read. `None` if some of it is taken, or outside.
+    #[inline(never)]
+    pub fn read(&self, range: Range<usize>) -> Option<&[u8]> {
+        if range.is_empty() {
+            return Some(&[]);
+        }
+        let inside = |(at, part): &'_ (usize, &'a mut [u8])| -> Option<Range<usize>> {
+            let (from, to) = (range.start.checked_sub(*at)?, range.end.checked_sub(*at)?);
+            (to <= part.len()).then_some(from..to)
+        };
+        let part = self.parts.iter().find(|part| inside(part).is_some())?;
+        part.1.get(inside(part)?)
+    }
+
+    /// Pieces of a tensor, to be read.
+    #[inline(never)]
+    pub fn rows(&self, p: &Pieces, t: &TensorInfo) -> Option<Rows<'_>> {
+        Some(Rows::new(self.read(p.first.clone())?, self.read(p.second.clone())?, p, t))
+    }
 }
 
 /// The counters at the front of the arena: progress of every tensor, who asked each node, and rows ever written to
@@ -60,10 +127,19 @@ impl CounterBytes<'_> {
         2 * (2 * usize::from(nodes) + usize::from(inputs) + usize::from(buffers))
     }
 
+    #[inline(never)]
     fn get(&self, slot: usize) -> u16 {
         u16::get(self.bytes, 2 * slot).unwrap_or(0)
     }
 
+    /// A new inference: all counters are 0.
+    pub fn clear(&mut self, slots: usize) {
+        for slot in 0..slots {
+            self.set(slot, 0);
+        }
+    }
+
+    #[inline(never)]
     fn set(&mut self, slot: usize, value: u16) {
         if let Some(b) = self.bytes.get_mut(2 * slot..2 * slot + 2) {
             b.copy_from_slice(&value.to_le_bytes());
@@ -127,6 +203,31 @@ mod tests {
         let t = TensorInfo { pixel_stride: 6, offset: 4, ..tensor(2, 3, 2) };
         let b = BufferRecord { offset: 0, length: 36, rows: 0, region: 0 };
         assert_eq!(pieces(&t, &b, 0, 2).unwrap().first, 4..36);
-        assert!(pieces(&TensorInfo { offset: 5, ..t }, &b, 0, 2).is_none());
+        assert!(fits(&t, &b) && !fits(&TensorInfo { offset: 5, ..t }, &b));
+    }
+
+    #[test]
+    fn a_tensor_fits_a_ring_row_by_row() {
+        let ring = BufferRecord { offset: 0, length: 24, rows: 3, region: 0 };
+        assert!(fits(&tensor(10, 4, 2), &ring));
+        assert!(!fits(&tensor(10, 4, 3), &ring) && !fits(&tensor(10, 3, 2), &ring));
+        let slice = TensorInfo { pixel_stride: 2, offset: 1, ..tensor(10, 4, 1) };
+        assert!(fits(&slice, &ring) && !fits(&TensorInfo { offset: 2, ..slice }, &ring));
+        // Larger than an address: the sums do not wrap.
+        let huge = tensor(u16::MAX - 1, u16::MAX, u16::MAX);
+        assert!(!fits(&huge, &BufferRecord { length: u32::MAX, rows: 0, ..ring }));
+    }
+
+    #[test]
+    fn what_is_taken_is_lent_to_nobody_else() {
+        let mut arena = [0, 1, 2, 3, 4, 5, 6, 7];
+        let mut free = Free::new(&mut arena);
+        assert_eq!(free.take(3..5).unwrap(), [3, 4]);
+        assert_eq!(free.take(0..1).unwrap(), [0]);
+        assert_eq!(free.take(2..2).unwrap(), []);
+        assert!(free.take(4..6).is_none() && free.take(2..4).is_none() && free.take(7..9).is_none());
+        assert_eq!(free.take(7..8).unwrap(), [7]);
+        assert_eq!((free.read(1..3), free.read(5..7)), (Some(&[1, 2][..]), Some(&[5, 6][..])));
+        assert_eq!((free.read(3..3), free.read(0..2), free.read(6..8)), (Some(&[][..]), None, None));
     }
 }

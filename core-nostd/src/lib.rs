@@ -21,6 +21,7 @@ extern crate std;
 mod arena;
 pub mod arithmetic;
 pub mod blob;
+mod engine;
 mod error;
 mod model;
 mod node;
@@ -31,6 +32,7 @@ mod registry;
 pub mod schedule;
 mod session;
 pub mod typed;
+mod verify;
 mod view;
 
 pub use error::{BlobError, Fault, RunError};

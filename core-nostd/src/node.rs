@@ -1,7 +1,6 @@
-use crate::arithmetic::Arithmetic;
 use crate::blob::{NONE, NodeHeader, TensorRecord};
 use crate::record::Record;
-use crate::{Fault, Rows, RowsMut, RunError};
+use crate::{Fault, Rows, RowsMut};
 
 /// Index of a node in its blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +68,10 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
+    /// Nothing, nowhere.
+    pub(crate) const NONE: Self =
+        Self { h: 0, w: 0, c: 0, dtype: DType::I8, zero_point: 0, buffer: NONE, pixel_stride: 0, offset: 0 };
+
     /// Of a record.
     pub fn of(r: TensorRecord) -> Self {
         Self {
@@ -119,6 +122,13 @@ impl TensorInfo {
         usize::from(self.w) * usize::from(self.pixel_stride)
     }
 
+    /// True if it lies exactly where `other` does, element on element.
+    #[inline(never)]
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        (self.buffer, self.pixel_stride, self.offset) == (other.buffer, other.pixel_stride, other.offset)
+            && self.same_shape(other)
+    }
+
     /// True if row, column and channel extents are equal.
     pub fn same_shape(&self, other: &Self) -> bool {
         (self.h, self.w, self.c) == (other.h, other.w, other.c)
@@ -153,21 +163,22 @@ impl<'m> Node<'m> {
     }
 
     /// `length` bytes of constants at `offset`.
-    #[inline]
+    #[inline(never)]
     pub fn consts(&self, offset: u32, length: usize) -> Result<&'m [u8], Fault> {
         let from = offset as usize;
         let to = from.checked_add(length).ok_or(Fault::Constants)?;
         self.consts.get(from..to).ok_or(Fault::Constants)
     }
 
-    /// The weights at `offset`, `length` bytes of them, and the channel parameters of the result, which follow at the
-    /// next multiple of 4.
-    #[inline]
-    pub fn layer<A: Arithmetic>(&self, offset: u32, length: usize) -> Result<(&'m [u8], &'m [u8]), Fault> {
+    /// The weights at `offset`, `length` bytes of them, and the parameters of the result's channels, `channel` bytes
+    /// each ([`crate::arithmetic::Arithmetic::CHANNEL`]), which follow at the next multiple of 4.
+    #[inline(never)]
+    pub fn layer(&self, offset: u32, length: usize, channel: usize) -> Result<(&'m [u8], &'m [u8]), Fault> {
         let weights = self.consts(offset, length)?;
-        let end = (offset as usize).checked_add(length).and_then(|n| n.checked_next_multiple_of(4));
-        let channels = u32::try_from(end.ok_or(Fault::Constants)?).map_err(|_| Fault::Constants)?;
-        Ok((weights, self.consts(channels, usize::from(self.out.c) * A::CHANNEL)?))
+        // Weights end inside the constants: only the last of rounding up can be too much.
+        let end = (offset as usize).wrapping_add(length).checked_next_multiple_of(4).ok_or(Fault::Constants)?;
+        let channels = u32::try_from(end).map_err(|_| Fault::Constants)?;
+        Ok((weights, self.consts(channels, usize::from(self.out.c) * channel)?))
     }
 
     /// Refuses a second operand.
@@ -176,6 +187,7 @@ impl<'m> Node<'m> {
     }
 
     /// Refuses a second operand, and all types but int8; the operand may be [`DType::U8`].
+    #[inline(never)]
     pub fn unary_bytes(&self) -> Result<(), Fault> {
         self.unary()?;
         if matches!(self.in0.dtype, DType::I8 | DType::U8) && self.out.dtype == DType::I8 {
@@ -186,6 +198,7 @@ impl<'m> Node<'m> {
     }
 
     /// Refuses all but int8.
+    #[inline(never)]
     pub fn all_i8(&self) -> Result<(), Fault> {
         let ok =
             self.in0.dtype == DType::I8 && self.out.dtype == DType::I8 && self.in1.is_none_or(|t| t.dtype == DType::I8);
@@ -216,15 +229,15 @@ impl Window {
     pub const ALL: Self = Self { num: 0, den: 1, pad: 0, extent: u16::MAX };
 
     /// The rows of an operand of `h` rows that output rows `y0..y1` need. Empty if the window lies in the padding.
+    #[inline(never)]
     pub fn rows(&self, y0: u16, y1: u16, h: u16) -> (u16, u16) {
-        let at = |y: u16| {
+        // Neither product nor sum exceeds 32 bits.
+        let cut = |y: u16, extent: u16| {
             let scaled = (u32::from(y) * u32::from(self.num)).checked_div(u32::from(self.den)).unwrap_or(0);
-            i64::from(scaled) - i64::from(self.pad)
+            (scaled + u32::from(extent)).saturating_sub(u32::from(self.pad)).min(u32::from(h)) as u16
         };
-        let cut = |y: i64| y.clamp(0, i64::from(h)) as u16;
-        let last = y1.saturating_sub(1);
-        let (lo, hi) = (cut(at(y0)), cut(at(last) + i64::from(self.extent)));
-        (lo.min(hi), hi)
+        let hi = cut(y1.saturating_sub(1), self.extent);
+        (cut(y0, 0).min(hi), hi)
     }
 }
 
@@ -266,7 +279,7 @@ pub enum Band {
 #[derive(Debug)]
 pub struct Cx<'a> {
     /// The node.
-    pub node: Node<'a>,
+    pub node: &'a Node<'a>,
     /// Operands: the rows that the band needs. Empty where the op works in place.
     pub inputs: [Rows<'a>; 2],
     /// The band of the result (empty while consuming). In place, it holds the operand on entry.
@@ -296,8 +309,9 @@ pub trait Kernel {
         Ok(())
     }
 
-    /// One step. Only called for nodes that passed `check` and `placed`.
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError>;
+    /// One step. Only called for nodes that passed `check` and `placed`. `None` if the plan is wrong: rows that the band
+    /// needs are not among those lent.
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()>;
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
 /// One op of a registry: the functions of a [`Kernel`] type.
 #[derive(Clone, Copy, Debug)]
@@ -8,7 +8,7 @@ pub struct OpEntry {
     pub(crate) arithmetic: Option<u8>,
     pub(crate) check: fn(&Node<'_>) -> Result<Need, Fault>,
     pub(crate) placed: fn(&Node<'_>) -> Result<(), Fault>,
-    pub(crate) eval: fn(&mut Cx<'_>, Band) -> Result<(), RunError>,
+    pub(crate) eval: fn(&mut Cx<'_>, Band) -> Option<()>,
 }
 
 impl OpEntry {

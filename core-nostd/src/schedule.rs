@@ -89,10 +89,11 @@ pub enum Next {
 pub struct Malformed(pub NodeId);
 
 /// The next step. Calling it again without [`done`] gives the same answer.
+#[inline(never)]
 pub fn next<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C) -> Result<Next, Malformed> {
-    let nodes = plan.nodes();
     loop {
-        if state.cursor == NONE {
+        let n = state.cursor;
+        if n == NONE {
             let Some((first, count)) = plan.segment(state.segment) else { return Ok(Next::Done) };
             match sink(plan, counters, first, count)? {
                 Some(n) => {
@@ -103,45 +104,41 @@ pub fn next<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C)
             }
             continue;
         }
-        let n = state.cursor;
         let bad = Malformed(NodeId(n));
         let d = plan.demand(n).ok_or(bad)?;
         let p = counters.progress(n);
-        let first_input = d.inputs[0].ok_or(bad)?;
-        if d.consumes && p < first_input.1 {
-            let (t, h, _) = first_input;
-            let there = rows_of(plan, counters, t, nodes).min(h);
-            if there > p {
-                return Ok(Next::Step(NodeId(n), Band::Consume(p, there)));
+        let (t, h, _) = d.inputs[0].ok_or(bad)?;
+        // The operand that lacks rows for what the node would do, and the row that it has to reach.
+        let mut lacking = None;
+        let band = if d.consumes && p < h {
+            let there = rows_of(plan, counters, t).min(h);
+            if there <= p {
+                lacking = Some((t, p.saturating_add(1)));
             }
-            if let Some(i) = descend(plan, state, counters, n, t, nodes)? {
-                return Ok(Next::Input(i, p.saturating_add(1)));
+            Band::Consume(p, there)
+        } else {
+            let y0 = if d.consumes { 0 } else { p };
+            if y0 >= d.h || (d.consumes && p == MADE) {
+                return Err(bad);
             }
-            continue;
+            let y1 = y0.saturating_add(u16::from(d.band.max(1))).min(d.h);
+            if !d.consumes {
+                let [first, second] = &d.inputs;
+                lacking = lacks(plan, counters, first, y0, y1).or_else(|| lacks(plan, counters, second, y0, y1));
+            }
+            Band::Produce(y0, y1)
+        };
+        let Some((t, row)) = lacking else { return Ok(Next::Step(NodeId(n), band)) };
+        if let Some(i) = t.checked_sub(plan.nodes()) {
+            return Ok(Next::Input(i, row));
         }
-        let y0 = if d.consumes { 0 } else { p };
-        if y0 >= d.h || (d.consumes && p == MADE) {
+        // Operands come from below, and only from this segment: what earlier segments left is complete.
+        let (first, _) = plan.segment(state.segment).ok_or(bad)?;
+        if t >= n || t < first {
             return Err(bad);
         }
-        let y1 = y0.saturating_add(u16::from(d.band.max(1))).min(d.h);
-        let mut lacking = None;
-        if !d.consumes {
-            for (t, h, window) in d.inputs.iter().flatten() {
-                let (_, hi) = window.rows(y0, y1, *h);
-                if rows_of(plan, counters, *t, nodes) < hi {
-                    lacking = Some((*t, hi));
-                    break;
-                }
-            }
-        }
-        match lacking {
-            None => return Ok(Next::Step(NodeId(n), Band::Produce(y0, y1))),
-            Some((t, hi)) => {
-                if let Some(i) = descend(plan, state, counters, n, t, nodes)? {
-                    return Ok(Next::Input(i, hi));
-                }
-            }
-        }
+        counters.set_parent(t, n);
+        state.cursor = t;
     }
 }
 
@@ -159,34 +156,27 @@ pub fn done<C: Counters>(state: &mut State, counters: &mut C, node: NodeId, band
 }
 
 /// Rows of a tensor that can be read now.
-fn rows_of<P: Plan, C: Counters>(plan: &P, counters: &C, t: u16, nodes: u16) -> u16 {
+fn rows_of<P: Plan, C: Counters>(plan: &P, counters: &C, t: u16) -> u16 {
     let p = counters.progress(t);
-    if t < nodes && plan.is_reduction(t) { u16::from(p == MADE) } else { p }
+    if t < plan.nodes() && plan.is_reduction(t) { u16::from(p == MADE) } else { p }
 }
 
-/// Passes a demand for tensor `t` on from node `n`. Gives the index of the graph input if `t` is one.
-fn descend<P: Plan, C: Counters>(
+/// The operand and the row that it has to reach, if it lacks rows for rows `y0..y1` of the result.
+#[inline(never)]
+fn lacks<P: Plan, C: Counters>(
     plan: &P,
-    state: &mut State,
-    counters: &mut C,
-    n: u16,
-    t: u16,
-    nodes: u16,
-) -> Result<Option<u16>, Malformed> {
-    if t >= nodes {
-        return Ok(Some(t - nodes));
-    }
-    // Operands come from below, and only from this segment: what earlier segments left is complete.
-    let (first, _) = plan.segment(state.segment).ok_or(Malformed(NodeId(n)))?;
-    if t >= n || t < first {
-        return Err(Malformed(NodeId(n)));
-    }
-    counters.set_parent(t, n);
-    state.cursor = t;
-    Ok(None)
+    counters: &C,
+    input: &Option<(u16, u16, Window)>,
+    y0: u16,
+    y1: u16,
+) -> Option<(u16, u16)> {
+    let (t, h, window) = input.as_ref()?;
+    let (_, row) = window.rows(y0, y1, *h);
+    (rows_of(plan, counters, *t) < row).then_some((*t, row))
 }
 
 /// The sink of a segment that is furthest behind, measured by the fraction of its rows; the first of equals.
+#[inline(never)]
 fn sink<P: Plan, C: Counters>(plan: &P, counters: &C, first: u16, count: u16) -> Result<Option<u16>, Malformed> {
     let mut best: Option<(u16, u32, u32)> = None;
     for n in first..first.saturating_add(count) {

@@ -2,7 +2,6 @@
 
 use core::ops::{Deref, DerefMut};
 
-use crate::arena::pieces;
 use crate::{DType, Model, RunError, Session};
 
 /// `N` bytes at an address that is a multiple of 16: a blob, or an arena.
@@ -130,8 +129,8 @@ pub fn infer<const ROW: usize>(
     arena: &mut [u8],
     mut fill: impl FnMut(usize, &mut [u8]),
 ) -> Result<(), RunError> {
-    let model = *session.model();
     let mut run = session.start(arena)?;
+    let model = run.model();
     for i in 0..model.inputs() {
         match run.input(i) {
             Ok(to) => fill(i, to),
@@ -148,7 +147,7 @@ pub fn infer<const ROW: usize>(
             Err(RunError::NeedsInput { input }) => usize::from(input),
             ended => return ended,
         };
-        let tensor = model.input(i).and_then(|io| model.tensor(io.tensor)).ok_or(RunError::Input)?;
+        let tensor = model.input_tensor(i).and_then(|t| model.tensor(t)).ok_or(RunError::Input)?;
         let to = row.get_mut(..tensor.row_stride()).ok_or(RunError::Input)?;
         fill(i, to);
         run.push_rows(i, to)?;
@@ -195,11 +194,8 @@ impl<'a> Output<'a> {
         spec: &'static TensorSpec,
         labels: &'static [&'static str],
     ) -> Result<Self, RunError> {
-        let lies = || {
-            let tensor = model.tensor(model.output(i)?.tensor)?;
-            pieces(&tensor, &model.buffer(tensor.buffer)?, 0, tensor.h)
-        };
-        let bytes = lies().and_then(|p| arena.get(p.first)).ok_or(RunError::Input)?;
+        let lies = model.output_tensor(i).and_then(|t| model.whole(t));
+        let bytes = lies.and_then(|range| arena.get(range)).ok_or(RunError::Input)?;
         Ok(Self { bytes, spec, labels })
     }
 

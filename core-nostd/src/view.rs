@@ -1,3 +1,6 @@
+use crate::TensorInfo;
+use crate::arena::Pieces;
+
 /// Rows of a tensor, in at most two pieces (a ring may wrap once).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rows<'a> {
@@ -14,12 +17,12 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(first: &'a [u8], second: &'a [u8], y0: u16, split: u16, t: &crate::TensorInfo) -> Self {
+    pub(crate) fn new(first: &'a [u8], second: &'a [u8], p: &Pieces, t: &TensorInfo) -> Self {
         Self {
             first,
             second,
-            y0,
-            split,
+            y0: p.y0,
+            split: p.split,
             row_stride: t.row_stride(),
             row_span: t.row_span(),
             pixel_stride: usize::from(t.pixel_stride),
@@ -28,7 +31,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Row `y` of the tensor, from its first element to behind its last; `None` if it is not among the rows lent.
-    #[inline]
+    #[inline(never)]
     pub fn row(&self, y: u16) -> Option<&'a [u8]> {
         let (piece, from) = if y >= self.split { (self.second, self.split) } else { (self.first, self.y0) };
         let at = usize::from(y.checked_sub(from)?).checked_mul(self.row_stride)?;
@@ -40,6 +43,11 @@ impl<'a> Rows<'a> {
     pub fn pixels(&self, y: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let n = self.channels;
         self.row(y).unwrap_or(&[]).chunks(self.pixel_stride.max(1)).map(move |p| p.get(..n).unwrap_or(p))
+    }
+
+    /// `n` bytes of row `y` from column `x` on; `None` if they are not among the rows lent.
+    pub fn run(&self, y: u16, x: u16, n: usize) -> Option<&'a [u8]> {
+        self.row(y)?.get(usize::from(x) * self.pixel_stride..)?.get(..n)
     }
 
     /// Bytes from pixel to pixel.
@@ -78,7 +86,7 @@ pub struct RowsMut<'a> {
 }
 
 impl<'a> RowsMut<'a> {
-    pub(crate) fn new(data: &'a mut [u8], y0: u16, t: &crate::TensorInfo) -> Self {
+    pub(crate) fn new(data: &'a mut [u8], y0: u16, t: &TensorInfo) -> Self {
         Self {
             data,
             y0,
@@ -94,6 +102,33 @@ impl<'a> RowsMut<'a> {
     pub fn row(&mut self, y: u16) -> Option<&mut [u8]> {
         let at = usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride)?;
         self.data.get_mut(at..at.checked_add(self.row_span)?)
+    }
+
+    /// Calls `f` with every pixel of rows `y0..y1`: its row, its column, its channels; or, if `join` is set, with as many
+    /// pixels at once as lie next to each other. `None` as soon as `f` gives that.
+    #[inline(never)]
+    pub fn each(
+        &mut self,
+        (y0, y1): (u16, u16),
+        join: bool,
+        f: &mut dyn FnMut(u16, u16, &mut [u8]) -> Option<()>,
+    ) -> Option<()> {
+        let (mut n, mut stride) = (self.channels, self.pixel_stride);
+        if join && n == stride {
+            (n, stride) = (self.row_span, self.row_span);
+        }
+        for y in y0..y1 {
+            for (x, pixel) in (0u16..).zip(self.row(y)?.chunks_mut(stride.max(1))) {
+                f(y, x, pixel.get_mut(..n)?)?;
+            }
+        }
+        Some(())
+    }
+
+    /// True if pixels lie without gaps.
+    #[inline]
+    pub fn contiguous(&self) -> bool {
+        self.pixel_stride == self.channels
     }
 
     /// The pixels of row `y`, left to right; none if it is not in the band.

@@ -11,22 +11,21 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// Σ x·w over the shorter of two slices of int8.
-#[inline]
-pub fn dot(x: &[u8], w: &[u8]) -> i32 {
-    x.iter().zip(w).fold(0i32, |acc, (&x, &w)| acc.wrapping_add(i32::from(x as i8) * i32::from(w as i8)))
+/// Σ x·w over the shortest of three slices of int8, for two w at once: what is loaded of x is used twice.
+#[inline(never)]
+pub fn dot(x: &[u8], [w0, w1]: [&[u8]; 2]) -> [i32; 2] {
+    let [mut acc0, mut acc1] = [0i32; 2];
+    for ((&x, &w0), &w1) in x.iter().zip(w0).zip(w1) {
+        acc0 = acc0.wrapping_add(i32::from(x as i8) * i32::from(w0 as i8));
+        acc1 = acc1.wrapping_add(i32::from(x as i8) * i32::from(w1 as i8));
+    }
+    [acc0, acc1]
 }
 
 /// Σ x·w over the shorter of two slices, x unsigned, w int8.
-#[inline]
+#[inline(never)]
 pub fn dot_u8(x: &[u8], w: &[u8]) -> i32 {
     x.iter().zip(w).fold(0i32, |acc, (&x, &w)| acc.wrapping_add(i32::from(x) * i32::from(w as i8)))
-}
-
-/// [`dot_u8`] if x is unsigned, else [`dot`].
-#[inline]
-pub fn dot_either(x: &[u8], w: &[u8], unsigned: bool) -> i32 {
-    if unsigned { dot_u8(x, w) } else { dot(x, w) }
 }
 
 /// The number that a byte is: 0..=255 if it is unsigned, else −128..=127.
@@ -36,13 +35,13 @@ pub fn element(x: u8, unsigned: bool) -> i16 {
 }
 
 /// Σ w over a slice of int8.
-#[inline]
+#[inline(never)]
 pub fn sum(w: &[u8]) -> i32 {
     w.iter().fold(0i32, |acc, &w| acc.wrapping_add(i32::from(w as i8)))
 }
 
 /// acc\[i\] += x\[i\]·w\[i\], over the shortest of the three.
-#[inline]
+#[inline(never)]
 pub fn multiply_add(acc: &mut [i32], x: &[u8], w: &[u8]) {
     for ((a, &x), &w) in acc.iter_mut().zip(x).zip(w) {
         *a = a.wrapping_add(i32::from(x as i8) * i32::from(w as i8));
@@ -50,7 +49,7 @@ pub fn multiply_add(acc: &mut [i32], x: &[u8], w: &[u8]) {
 }
 
 /// acc\[i\] += x·w\[i\] with one x for all.
-#[inline]
+#[inline(never)]
 pub fn multiply_add_scalar(acc: &mut [i32], x: i16, w: &[u8]) {
     for (a, &w) in acc.iter_mut().zip(w) {
         *a = a.wrapping_add(i32::from(x) * i32::from(w as i8));
@@ -58,7 +57,7 @@ pub fn multiply_add_scalar(acc: &mut [i32], x: i16, w: &[u8]) {
 }
 
 /// acc\[i\] += x\[i\].
-#[inline]
+#[inline(never)]
 pub fn add(acc: &mut [i32], x: &[u8]) {
     for (a, &x) in acc.iter_mut().zip(x) {
         *a = a.wrapping_add(i32::from(x as i8));
@@ -66,10 +65,18 @@ pub fn add(acc: &mut [i32], x: &[u8]) {
 }
 
 /// best\[i\] = max(best\[i\], x\[i\]) as int8.
-#[inline]
+#[inline(never)]
 pub fn max(best: &mut [u8], x: &[u8]) {
     for (b, &x) in best.iter_mut().zip(x) {
         *b = (*b as i8).max(x as i8) as u8;
+    }
+}
+
+/// Cuts int8 to `lo..=hi`; where `lo` exceeds `hi`, all become `hi`.
+#[inline(never)]
+pub fn clamp(v: &mut [u8], lo: i8, hi: i8) {
+    for v in v {
+        *v = (*v as i8).max(lo).min(hi) as u8;
     }
 }
 
@@ -85,7 +92,9 @@ mod tests {
             let x: std::vec::Vec<u8> = v.iter().map(|p| p.0 as u8).collect();
             let w: std::vec::Vec<u8> = v.iter().map(|p| p.1 as u8).collect();
             let want: i64 = v.iter().map(|p| i64::from(p.0) * i64::from(p.1)).sum();
-            prop_assert_eq!(i64::from(dot(&x, &w)), want);
+            let two = dot(&x, [&w, &x]).map(i64::from);
+            let square: i64 = v.iter().map(|p| i64::from(p.0).pow(2)).sum();
+            prop_assert_eq!(two, [want, square]);
             let unsigned: i64 = v.iter().map(|p| i64::from(p.0 as u8) * i64::from(p.1)).sum();
             prop_assert_eq!(i64::from(dot_u8(&x, &w)), unsigned);
             let mut acc = std::vec![7; v.len()];

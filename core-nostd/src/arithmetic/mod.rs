@@ -57,6 +57,47 @@ pub trait Arithmetic: 'static {
     fn softmax(r: &SoftmaxRecord, table: &[u8], pixel: &mut [u8]);
 }
 
+/// How accumulators of a layer become elements of its result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finish {
+    /// Zero point of the result.
+    pub zero_point: i8,
+    /// Least element.
+    pub lo: i8,
+    /// Greatest element.
+    pub hi: i8,
+    /// Shift of the requantization, if the arithmetic has one per node.
+    pub shift: i8,
+}
+
+impl Finish {
+    /// Adds biases, rescales by `requantize` and clamps. `channels` begins with the parameters of the first.
+    #[inline(never)]
+    pub fn block<A: Arithmetic>(
+        &self,
+        requantize: impl Fn(i32, i32, i8) -> i32,
+        acc: &[i32],
+        channels: &[u8],
+        out: &mut [u8],
+    ) {
+        let (mut acc, mut channels) = (acc.iter(), channels.chunks_exact(A::CHANNEL));
+        // Not zipped, as are other loops that are not the innermost: of what has a known number of turns, compilers
+        // make four copies.
+        for out in out {
+            let (Some(acc), Some(channel)) = (acc.next(), channels.next()) else { return };
+            let c = A::channel(channel, self.shift);
+            let v = requantize(acc.wrapping_add(c.bias), c.multiplier, c.shift);
+            *out = finish(v, self.zero_point, self.lo, self.hi);
+        }
+    }
+}
+
+/// The greatest int8; 0 of none.
+#[inline(never)]
+fn greatest(pixel: &[u8]) -> i8 {
+    pixel.iter().map(|&x| x as i8).max().unwrap_or(0)
+}
+
 /// True if this build has the arithmetic with this identifier.
 pub fn known(id: u8) -> bool {
     id == Native::ID || id == Tflite::ID

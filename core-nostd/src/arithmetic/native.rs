@@ -53,17 +53,19 @@ impl Arithmetic for Native {
     }
 
     fn softmax(_: &SoftmaxRecord, table: &[u8], pixel: &mut [u8]) {
-        let max = pixel.iter().map(|&x| x as i8).max().unwrap_or(0);
-        let exp = |x: u8| {
-            let d = usize::from(max.abs_diff(x as i8));
-            u32::from(u16::get(table, 2 * d).unwrap_or(0))
-        };
-        let sum = pixel.iter().fold(0u32, |s, &x| s.wrapping_add(exp(x)));
+        let max = super::greatest(pixel);
+        let sum = pixel.iter().fold(0u32, |s, &x| s.wrapping_add(exp(table, max, x)));
         for x in pixel {
-            let p = exp(*x).wrapping_mul(256).wrapping_add(sum / 2).checked_div(sum).unwrap_or(0);
+            let p = exp(table, max, *x).wrapping_mul(256).wrapping_add(sum / 2).checked_div(sum).unwrap_or(0);
             *x = (p.min(255) as i32 - 128) as i8 as u8;
         }
     }
+}
+
+/// e^(x − max) of the table.
+#[inline(never)]
+fn exp(table: &[u8], max: i8, x: u8) -> u32 {
+    u32::from(u16::get(table, 2 * usize::from(max.abs_diff(x as i8))).unwrap_or(0))
 }
 
 #[cfg(test)]

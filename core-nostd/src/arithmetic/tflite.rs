@@ -15,6 +15,7 @@ use crate::record::Field;
 pub enum Tflite {}
 
 /// `SaturatingRoundingDoublingHighMul`: (a·b·2) rounded to the upper 32 bits.
+#[inline(never)]
 fn high_mul(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
@@ -26,6 +27,7 @@ fn high_mul(a: i32, b: i32) -> i32 {
 }
 
 /// `RoundingDivideByPOT`: x / 2^e, halves away from zero.
+#[inline(never)]
 fn divide_pot(x: i32, e: u32) -> i32 {
     let e = e.min(31);
     let mask = ((1i64 << e) - 1) as i32;
@@ -34,6 +36,7 @@ fn divide_pot(x: i32, e: u32) -> i32 {
 }
 
 /// `MultiplyByQuantizedMultiplier`.
+#[inline(never)]
 fn multiply(x: i32, multiplier: i32, shift: i8) -> i32 {
     let (left, right) =
         if shift > 0 { (u32::from(shift.unsigned_abs()), 0) } else { (0, u32::from(shift.unsigned_abs())) };
@@ -59,6 +62,7 @@ fn exp_small(a: i32) -> i32 {
 }
 
 /// e^a for a ≤ 0 in Q5.26, as Q0.31.
+#[inline(never)]
 fn exp_negative(a: i32) -> i32 {
     const QUARTER: i32 = 1 << 24;
     if a == 0 {
@@ -118,12 +122,12 @@ impl Arithmetic for Tflite {
 
     #[inline]
     fn add(r: &AddRecord, [za, zb, zout]: [i8; 3], a: i8, b: i8) -> i32 {
-        let scaled = |x: i8, z: i8, m: i32, s: i8| multiply((i32::from(x) - i32::from(z)) << 20, m, s);
-        let a = scaled(a, za, r.a_multiplier, r.a_shift);
-        // A negative multiplier is a subtraction: rounding is not symmetric, so the sign comes last.
-        let negative = r.b_multiplier < 0;
-        let b = scaled(b, zb, r.b_multiplier.saturating_abs(), r.b_shift);
-        let sum = if negative { a.wrapping_sub(b) } else { a.wrapping_add(b) };
+        let scaled = |x: i8, z: i8, m: i32, s: i8| {
+            let scaled = multiply((i32::from(x) - i32::from(z)) << 20, m.saturating_abs(), s);
+            // A negative multiplier is a subtraction: rounding is not symmetric, so the sign comes last.
+            if m < 0 { scaled.wrapping_neg() } else { scaled }
+        };
+        let sum = scaled(a, za, r.a_multiplier, r.a_shift).wrapping_add(scaled(b, zb, r.b_multiplier, r.b_shift));
         multiply(sum, r.out_multiplier, r.out_shift).saturating_add(i32::from(zout))
     }
 
@@ -140,7 +144,7 @@ impl Arithmetic for Tflite {
     }
 
     fn softmax(r: &SoftmaxRecord, _: &[u8], pixel: &mut [u8]) {
-        let max = i32::from(pixel.iter().map(|&x| x as i8).max().unwrap_or(0));
+        let max = i32::from(super::greatest(pixel));
         let exp = |x: u8| {
             let diff = i32::from(x as i8) - max;
             (diff >= r.diff_min).then(|| {

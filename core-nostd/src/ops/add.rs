@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
 record! {
     /// Fields of [`Add`]. What the multipliers mean is the arithmetic's.
@@ -35,48 +35,45 @@ impl<A: Arithmetic> Kernel for Add<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.all_i8()?;
-        let _: AddRecord = node.fields()?;
-        let b = node.in1.ok_or(Fault::Operand)?;
-        if !node.in0.same_shape(&node.out) || !b.same_shape(&node.out) {
-            return Err(Fault::Shape);
-        }
-        Ok(Need::ELEMENTWISE)
+        check(node)
     }
 
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError> {
-        let wrong = RunError::Plan { node: cx.node.id.0 };
-        let Band::Produce(y0, y1) = band else { return Err(wrong) };
-        let r: AddRecord = cx.node.fields().map_err(|_| wrong)?;
-        let b = cx.node.in1.ok_or(wrong)?;
-        let zero_points = [cx.node.in0.zero_point, b.zero_point, cx.node.out.zero_point];
-        let sum = |a: u8, b: u8| finish(A::add(&r, zero_points, a as i8, b as i8), 0, r.lo, r.hi);
-        let [rows_a, rows_b] = cx.inputs;
-        for y in y0..y1 {
-            match cx.in_place {
-                None => {
-                    for (out, (a, b)) in cx.out.pixels(y).zip(rows_a.pixels(y).zip(rows_b.pixels(y))) {
-                        for (out, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
-                            *out = sum(a, b);
-                        }
-                    }
-                }
-                Some(0) => {
-                    for (out, b) in cx.out.pixels(y).zip(rows_b.pixels(y)) {
-                        for (out, &b) in out.iter_mut().zip(b) {
-                            *out = sum(*out, b);
-                        }
-                    }
-                }
-                Some(_) => {
-                    for (out, a) in cx.out.pixels(y).zip(rows_a.pixels(y)) {
-                        for (out, &a) in out.iter_mut().zip(a) {
-                            *out = sum(a, *out);
-                        }
-                    }
-                }
-            }
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
+        let Band::Produce(y0, y1) = band else { return None };
+        let r: AddRecord = cx.node.fields().ok()?;
+        let (mut a, mut b) = ((r.a_multiplier, r.a_shift, cx.node.in0), (r.b_multiplier, r.b_shift, cx.node.in1?));
+        let mut other = cx.inputs[1];
+        if cx.in_place == Some(1) {
+            // The result holds b: the sum of the same two, named the other way round.
+            (a, b, other) = (b, a, cx.inputs[0]);
         }
-        Ok(())
+        super::bring(cx, y0, y1)?;
+        let zero_points = [a.2.zero_point, b.2.zero_point, cx.node.out.zero_point];
+        let r = AddRecord { a_multiplier: a.0, a_shift: a.1, b_multiplier: b.0, b_shift: b.1, ..r };
+        cx.out.each((y0, y1), other.contiguous(), &mut |y, x, out| {
+            sum::<A>(&r, zero_points, out, other.run(y, x, out.len())?);
+            Some(())
+        })
     }
+}
+
+/// a\[i\] = a\[i\] + b\[i\].
+#[inline(never)]
+fn sum<A: Arithmetic>(r: &AddRecord, zero_points: [i8; 3], a: &mut [u8], b: &[u8]) {
+    let mut b = b.iter();
+    for a in a {
+        let Some(&b) = b.next() else { return };
+        *a = finish(A::add(r, zero_points, *a as i8, b as i8), 0, r.lo, r.hi);
+    }
+}
+
+#[inline(never)]
+fn check(node: &Node<'_>) -> Result<Need, Fault> {
+    node.all_i8()?;
+    let _: AddRecord = node.fields()?;
+    let b = node.in1.ok_or(Fault::Operand)?;
+    if !node.in0.same_shape(&node.out) || !b.same_shape(&node.out) {
+        return Err(Fault::Shape);
+    }
+    Ok(Need::ELEMENTWISE)
 }

@@ -1,8 +1,9 @@
 use core::marker::PhantomData;
 
-use crate::arithmetic::{Arithmetic, Native, finish};
+use super::window::{Taps, Windows, weights};
+use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError, Window};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo, Window};
 
 record! {
     /// Fields of [`Conv2d`] and [`super::DepthwiseConv2d`].
@@ -36,33 +37,48 @@ record! {
     }
 }
 
+/// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
+pub(super) const BLOCK: usize = 32;
+
 impl ConvRecord {
-    pub(super) fn window(&self) -> Result<Window, Fault> {
-        let nonzero = [self.kernel_h, self.kernel_w, self.stride_h, self.stride_w, self.dilation_h, self.dilation_w];
-        if nonzero.contains(&0) || self.packing != 0 {
-            return Err(Fault::Field);
+    pub(super) fn windows(&self) -> Windows {
+        Windows {
+            kernel: [self.kernel_h, self.kernel_w],
+            stride: [self.stride_h, self.stride_w],
+            dilation: [self.dilation_h, self.dilation_w],
+            pad: [self.pad_top, self.pad_left],
         }
-        Ok(Window {
-            num: u16::from(self.stride_h),
-            den: 1,
-            pad: u16::from(self.pad_top),
-            extent: (u16::from(self.kernel_h) - 1) * u16::from(self.dilation_h) + 1,
-        })
     }
 
-    /// Row (or column) of the operand that tap `k` of output `o` reads; `None` if it lies in the padding.
-    #[inline]
-    pub(super) fn tap(o: u16, k: u8, stride: u8, dilation: u8, pad: u8, extent: u16) -> Option<u16> {
-        let at = u32::from(o) * u32::from(stride) + u32::from(k) * u32::from(dilation);
-        let at = at.checked_sub(u32::from(pad))?;
-        (at < u32::from(extent)).then_some(at as u16)
+    pub(super) fn finish(&self, node: &Node<'_>) -> Finish {
+        Finish { zero_point: node.out.zero_point, lo: self.lo, hi: self.hi, shift: self.shift }
+    }
+
+    /// The check of [`Conv2d`] and [`super::DepthwiseConv2d`]. `channel`: bytes of a channel's parameters.
+    #[inline(never)]
+    pub(super) fn check(node: &Node<'_>, channel: usize, depthwise: bool) -> Result<Need, Fault> {
+        node.unary_bytes()?;
+        let r: ConvRecord = node.fields()?;
+        let windows = r.windows();
+        let window = windows.rows()?;
+        if r.packing != 0 {
+            return Err(Fault::Field);
+        }
+        let mut depth = node.in0.c;
+        if depthwise {
+            if node.out.c.checked_rem(depth) != Some(0) {
+                return Err(Fault::Shape);
+            }
+            depth = 1;
+        }
+        let macs = weights(node, r.weights, windows.taps(), depth, channel)?;
+        Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, ..Need::ELEMENTWISE })
     }
 }
 
 /// Two-dimensional convolution (`groups` = 1) with fused bias and clamp.
 ///
-/// Accumulators begin with a bias that has the input's zero point folded in, so a tap in the padding counts as the
-/// zero point times its weights.
+/// A bias has the input's zero point folded in, so a tap in the padding counts as the zero point times its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2d<A = Native>(PhantomData<A>);
 
@@ -71,73 +87,58 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary_bytes()?;
-        let r: ConvRecord = node.fields()?;
-        let window = r.window()?;
-        let (x, y) = (&node.in0, &node.out);
-        let per_channel = usize::from(r.kernel_h) * usize::from(r.kernel_w) * usize::from(x.c);
-        let weights = per_channel.checked_mul(usize::from(y.c)).ok_or(Fault::Shape)?;
-        node.layer::<A>(r.weights, weights)?;
-        let macs = (weights as u64).saturating_mul(u64::from(y.h) * u64::from(y.w));
-        Ok(Need {
-            windows: [window, Window::SAME],
-            in_place: 0,
-            macs: u32::try_from(macs).unwrap_or(u32::MAX),
-            ..Need::ELEMENTWISE
-        })
+        ConvRecord::check(node, A::CHANNEL, false)
     }
 
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError> {
-        let wrong = RunError::Plan { node: cx.node.id.0 };
-        let Band::Produce(y0, y1) = band else { return Err(wrong) };
-        let r: ConvRecord = cx.node.fields().map_err(|_| wrong)?;
-        let (x, y) = (&cx.node.in0, &cx.node.out);
-        let ic = usize::from(x.c);
-        let row_weights = usize::from(r.kernel_w) * ic;
-        let per_channel = usize::from(r.kernel_h) * row_weights;
-        let (weights, channels) = cx.node.layer::<A>(r.weights, per_channel * usize::from(y.c)).map_err(|_| wrong)?;
-        let rows = cx.inputs[0];
-        let (pad, unsigned) = (i32::from(x.zero()), x.unsigned());
-        let stride = rows.pixel_stride();
-        // Taps of one row of the window lie next to each other if pixels and taps do.
-        let joined = rows.contiguous() && r.dilation_w == 1;
-        for oy in y0..y1 {
-            for (ox, out) in (0u16..).zip(cx.out.pixels(oy)) {
-                let weights = weights.chunks_exact(per_channel.max(1));
-                let channels = channels.chunks_exact(A::CHANNEL);
-                for ((out, weights), channel) in out.iter_mut().zip(weights).zip(channels) {
-                    let channel = A::channel(channel, r.shift);
-                    let mut acc = channel.bias;
-                    for (ky, w) in (0u8..).zip(weights.chunks_exact(row_weights.max(1))) {
-                        let row = ConvRecord::tap(oy, ky, r.stride_h, r.dilation_h, r.pad_top, x.h);
-                        let Some(row) = row.and_then(|y| rows.row(y)) else {
-                            acc = acc.wrapping_add(carafe_cpu::sum(w).wrapping_mul(pad));
-                            continue;
-                        };
-                        let begin = u32::from(ox) * u32::from(r.stride_w);
-                        let left = u32::from(r.pad_left);
-                        if joined && begin >= left && begin - left + u32::from(r.kernel_w) <= u32::from(x.w) {
-                            let at = (begin - left) as usize * ic;
-                            let taps = row.get(at..at + row_weights).ok_or(wrong)?;
-                            acc = acc.wrapping_add(carafe_cpu::dot_either(taps, w, unsigned));
-                            continue;
-                        }
-                        for (kx, w) in (0u8..).zip(w.chunks_exact(ic.max(1))) {
-                            match ConvRecord::tap(ox, kx, r.stride_w, r.dilation_w, r.pad_left, x.w) {
-                                Some(ix) => {
-                                    let at = usize::from(ix) * stride;
-                                    let tap = row.get(at..at + ic).ok_or(wrong)?;
-                                    acc = acc.wrapping_add(carafe_cpu::dot_either(tap, w, unsigned));
-                                }
-                                None => acc = acc.wrapping_add(carafe_cpu::sum(w).wrapping_mul(pad)),
-                            }
-                        }
-                    }
-                    let v = A::requantize(acc, channel.multiplier, channel.shift);
-                    *out = finish(v, y.zero_point, r.lo, r.hi);
-                }
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
+        let Band::Produce(y0, y1) = band else { return None };
+        let (node, [rows, _]) = (cx.node, &cx.inputs);
+        let r: ConvRecord = node.fields().ok()?;
+        let windows = r.windows();
+        let ic = usize::from(node.in0.c);
+        let per_channel = windows.taps() * ic;
+        let (weights, channels) = node.layer(r.weights, per_channel * usize::from(node.out.c), A::CHANNEL).ok()?;
+        let finish = r.finish(node);
+        cx.out.each((y0, y1), false, &mut |oy, ox, out| {
+            let (mut weights, mut channels) = (weights, channels);
+            for out in out.chunks_mut(BLOCK) {
+                let mut acc = [0; BLOCK];
+                let acc = acc.get_mut(..out.len())?;
+                windows.each((&node.in0, rows), (oy, ox), true, &mut |taps| {
+                    accumulate(acc, &taps, &node.in0, weights.get(taps.first * ic..)?, per_channel)
+                })?;
+                finish.block::<A>(A::requantize, acc, channels, out);
+                weights = weights.get(BLOCK * per_channel..).unwrap_or_default();
+                channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
             }
-        }
-        Ok(())
+            Some(())
+        })
     }
+}
+
+/// acc\[i\] += taps · weights of channel i. `weights` begins with those of the first channel and tap, and has
+/// `per_channel` of them.
+#[inline(never)]
+pub(super) fn accumulate(
+    acc: &mut [i32],
+    taps: &Taps<'_>,
+    x: &TensorInfo,
+    mut weights: &[u8],
+    per_channel: usize,
+) -> Option<()> {
+    let length = taps.count * usize::from(x.c);
+    for acc in acc.chunks_mut(2) {
+        let w0 = weights.get(..length)?;
+        let w1 = if acc.len() < 2 { w0 } else { weights.get(per_channel..)?.get(..length)? };
+        let sums = match taps.pixels {
+            None => [w0, w1].map(|w| carafe_cpu::sum(w).wrapping_mul(i32::from(x.zero()))),
+            Some(pixels) if x.unsigned() => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),
+            Some(pixels) => carafe_cpu::dot(pixels.get(..length)?, [w0, w1]),
+        };
+        for (acc, sum) in acc.iter_mut().zip(sums) {
+            *acc = acc.wrapping_add(sum);
+        }
+        weights = weights.get(2 * per_channel..).unwrap_or_default();
+    }
+    Some(())
 }

@@ -1,8 +1,10 @@
 use core::marker::PhantomData;
 
-use crate::arithmetic::{Arithmetic, Native, finish};
+use super::conv2d::{BLOCK, accumulate};
+use super::window::{Taps, weights};
+use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
 record! {
     /// Fields of [`Dense`].
@@ -29,40 +31,42 @@ impl<A: Arithmetic> Kernel for Dense<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary_bytes()?;
-        let r: DenseRecord = node.fields()?;
-        let (x, y) = (&node.in0, &node.out);
-        if (x.h, x.w) != (y.h, y.w) {
-            return Err(Fault::Shape);
-        }
-        if r.packing != 0 {
-            return Err(Fault::Field);
-        }
-        let weights = usize::from(x.c).checked_mul(usize::from(y.c)).ok_or(Fault::Shape)?;
-        node.layer::<A>(r.weights, weights)?;
-        let macs = (weights as u64).saturating_mul(u64::from(y.h) * u64::from(y.w));
-        Ok(Need { in_place: 0, macs: u32::try_from(macs).unwrap_or(u32::MAX), ..Need::ELEMENTWISE })
+        check(node, A::CHANNEL)
     }
 
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError> {
-        let wrong = RunError::Plan { node: cx.node.id.0 };
-        let Band::Produce(y0, y1) = band else { return Err(wrong) };
-        let r: DenseRecord = cx.node.fields().map_err(|_| wrong)?;
-        let (x, y) = (&cx.node.in0, &cx.node.out);
-        let (ic, oc) = (usize::from(x.c), usize::from(y.c));
-        let (weights, channels) = cx.node.layer::<A>(r.weights, ic * oc).map_err(|_| wrong)?;
-        let rows = cx.inputs[0];
-        for oy in y0..y1 {
-            for (out, pixel) in cx.out.pixels(oy).zip(rows.pixels(oy)) {
-                let weights = weights.chunks_exact(ic.max(1));
-                let channels = channels.chunks_exact(A::CHANNEL);
-                for ((out, weights), channel) in out.iter_mut().zip(weights).zip(channels) {
-                    let c = A::channel(channel, r.shift);
-                    let acc = c.bias.wrapping_add(carafe_cpu::dot_either(pixel, weights, x.unsigned()));
-                    *out = finish(A::requantize_dense(acc, c.multiplier, c.shift), y.zero_point, r.lo, r.hi);
-                }
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
+        let Band::Produce(y0, y1) = band else { return None };
+        let (node, [rows, _]) = (cx.node, &cx.inputs);
+        let r: DenseRecord = node.fields().ok()?;
+        let ic = usize::from(node.in0.c);
+        let (weights, channels) = node.layer(r.weights, ic * usize::from(node.out.c), A::CHANNEL).ok()?;
+        let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
+        cx.out.each((y0, y1), false, &mut |y, x, out| {
+            let taps = Taps { first: 0, count: 1, pixels: Some(rows.run(y, x, ic)?) };
+            let (mut weights, mut channels) = (weights, channels);
+            for out in out.chunks_mut(BLOCK) {
+                let mut acc = [0; BLOCK];
+                let acc = acc.get_mut(..out.len())?;
+                accumulate(acc, &taps, &node.in0, weights, ic)?;
+                finish.block::<A>(A::requantize_dense, acc, channels, out);
+                weights = weights.get(BLOCK * ic..).unwrap_or_default();
+                channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
             }
-        }
-        Ok(())
+            Some(())
+        })
     }
+}
+
+#[inline(never)]
+fn check(node: &Node<'_>, channel: usize) -> Result<Need, Fault> {
+    node.unary_bytes()?;
+    let r: DenseRecord = node.fields()?;
+    let (x, y) = (&node.in0, &node.out);
+    if (x.h, x.w) != (y.h, y.w) {
+        return Err(Fault::Shape);
+    }
+    if r.packing != 0 {
+        return Err(Fault::Field);
+    }
+    Ok(Need { in_place: 0, macs: weights(node, r.weights, 1, x.c, channel)?, ..Need::ELEMENTWISE })
 }

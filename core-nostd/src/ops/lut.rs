@@ -1,5 +1,5 @@
 use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
 record! {
     /// Fields of [`Lut`].
@@ -35,32 +35,22 @@ impl Kernel for Lut {
         Ok(Need::ELEMENTWISE)
     }
 
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError> {
-        let wrong = RunError::Plan { node: cx.node.id.0 };
-        let Band::Produce(y0, y1) = band else { return Err(wrong) };
-        let r: LutRecord = cx.node.fields().map_err(|_| wrong)?;
-        let rows = cx.inputs[0];
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
+        let Band::Produce(y0, y1) = band else { return None };
+        let r: LutRecord = cx.node.fields().ok()?;
         // Elements of int8 stand in the order of their bytes once the sign is flipped; those of u8 do as they are.
         let flip = if cx.node.in0.unsigned() { 0 } else { 0x80 };
-        for y in y0..y1 {
-            if cx.in_place.is_none() {
-                for (out, x) in cx.out.pixels(y).zip(rows.pixels(y)) {
-                    super::copy(out, x);
-                }
+        let table = if r.table == LutRecord::COPY { None } else { Some(cx.node.consts(r.table, 256).ok()?) };
+        super::bring(cx, y0, y1)?;
+        cx.out.each((y0, y1), true, &mut |_, _, pixel| {
+            for v in pixel {
+                let k = *v ^ flip;
+                *v = match table {
+                    Some(table) => *table.get(usize::from(k))?,
+                    None => k ^ 0x80,
+                };
             }
-            if r.table == LutRecord::COPY {
-                if flip == 0 {
-                    cx.out.pixels(y).flatten().for_each(|v| *v ^= 0x80);
-                }
-                continue;
-            }
-            let table = cx.node.consts(r.table, 256).map_err(|_| wrong)?;
-            for pixel in cx.out.pixels(y) {
-                for v in pixel {
-                    *v = table.get(usize::from(*v ^ flip)).copied().unwrap_or(*v);
-                }
-            }
-        }
-        Ok(())
+            Some(())
+        })
     }
 }

@@ -1,8 +1,8 @@
 use core::marker::PhantomData;
 
 use crate::arithmetic::{Arithmetic, Native, finish};
-use crate::record::{Field, record};
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError, Window};
+use crate::record::record;
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, Window};
 
 record! {
     /// Fields of [`Mean`].
@@ -30,49 +30,56 @@ impl<A: Arithmetic> Kernel for Mean<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        node.unary()?;
-        node.all_i8()?;
-        let _: MeanRecord = node.fields()?;
-        let (x, y) = (&node.in0, &node.out);
-        if (y.h, y.w, y.c) != (1, 1, x.c) {
-            return Err(Fault::Shape);
-        }
-        Ok(Need {
-            windows: [Window::ALL, Window::SAME],
-            consumes: true,
-            in_place: 0,
-            aux: 4 * u32::from(x.c),
-            ..Need::ELEMENTWISE
-        })
+        check(node)
     }
 
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError> {
-        let wrong = RunError::Plan { node: cx.node.id.0 };
-        match band {
-            Band::Consume(y0, y1) => {
-                if y0 == 0 {
-                    cx.aux.fill(0);
-                }
-                let rows = cx.inputs[0];
-                for y in y0..y1 {
-                    for pixel in rows.pixels(y) {
-                        for (acc, &x) in cx.aux.chunks_exact_mut(4).zip(pixel) {
-                            let sum = i32::get(acc, 0).unwrap_or(0).wrapping_add(i32::from(x as i8));
-                            acc.copy_from_slice(&sum.to_le_bytes());
-                        }
-                    }
-                }
-            }
-            Band::Produce(..) => {
-                let r: MeanRecord = cx.node.fields().map_err(|_| wrong)?;
-                let zero_point = cx.node.out.zero_point;
-                let out = cx.out.row(0).ok_or(wrong)?;
-                for (out, acc) in out.iter_mut().zip(cx.aux.chunks_exact(4)) {
-                    let sum = i32::get(acc, 0).unwrap_or(0).wrapping_add(r.bias);
-                    *out = finish(A::requantize(sum, r.multiplier, r.shift), zero_point, r.lo, r.hi);
-                }
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
+        let r: MeanRecord = cx.node.fields().ok()?;
+        if let Band::Consume(y0, y1) = band {
+            return consume(cx, y0, y1);
+        }
+        let zero_point = cx.node.out.zero_point;
+        let mut acc = cx.aux.as_chunks().0.iter();
+        for out in cx.out.row(0)? {
+            let sum = i32::from_le_bytes(*acc.next()?).wrapping_add(r.bias);
+            *out = finish(A::requantize(sum, r.multiplier, r.shift), zero_point, r.lo, r.hi);
+        }
+        Some(())
+    }
+}
+
+#[inline(never)]
+fn check(node: &Node<'_>) -> Result<Need, Fault> {
+    node.unary()?;
+    node.all_i8()?;
+    let _: MeanRecord = node.fields()?;
+    let (x, y) = (&node.in0, &node.out);
+    if (y.h, y.w, y.c) != (1, 1, x.c) {
+        return Err(Fault::Shape);
+    }
+    Ok(Need {
+        windows: [Window::ALL, Window::SAME],
+        consumes: true,
+        in_place: 0,
+        aux: 4 * u32::from(x.c),
+        ..Need::ELEMENTWISE
+    })
+}
+
+/// Adds rows to the accumulator, the first of which begins it.
+#[inline(never)]
+fn consume(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
+    if y0 == 0 {
+        cx.aux.fill(0);
+    }
+    for y in y0..y1 {
+        for pixel in cx.inputs[0].pixels(y) {
+            let mut acc = cx.aux.as_chunks_mut().0.iter_mut();
+            for &x in pixel {
+                let acc = acc.next()?;
+                *acc = i32::from_le_bytes(*acc).wrapping_add(i32::from(x as i8)).to_le_bytes();
             }
         }
-        Ok(())
     }
+    Some(())
 }

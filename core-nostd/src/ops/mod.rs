@@ -13,6 +13,7 @@ mod mean;
 mod pool;
 mod reshape;
 mod softmax;
+mod window;
 
 pub use add::{Add, AddRecord};
 pub use concat::Concat;
@@ -26,7 +27,7 @@ pub use reshape::Reshape;
 pub use softmax::{Softmax, SoftmaxRecord};
 
 use crate::arithmetic::{Native, Tflite};
-use crate::{OpCode, Registry};
+use crate::{Cx, OpCode, Registry};
 
 /// Every op of this build, in both arithmetics: for firmware that takes models over the wire, and for the host.
 pub static ALL: Registry<'static> = crate::registry![
@@ -81,10 +82,15 @@ codes! {
     Reshape = 11,
 }
 
-/// Copies as much as fits. `copy_from_slice` would bring in a panic for slices of unequal length.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+/// Brings the first operand's band to where the result is made, for ops that go on in place there.
+#[inline(never)]
+fn bring(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
+    if cx.in_place.is_some() {
+        return Some(());
     }
+    let rows = cx.inputs[0];
+    cx.out.each((y0, y1), rows.contiguous(), &mut |y, x, to| {
+        to.copy_from_slice(rows.run(y, x, to.len())?);
+        Some(())
+    })
 }

@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use crate::arithmetic::{Arithmetic, Native};
 use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, RunError};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
 record! {
     /// Fields of [`Softmax`].
@@ -40,22 +40,14 @@ impl<A: Arithmetic> Kernel for Softmax<A> {
         Ok(Need::ELEMENTWISE)
     }
 
-    fn eval(cx: &mut Cx<'_>, band: Band) -> Result<(), RunError> {
-        let wrong = RunError::Plan { node: cx.node.id.0 };
-        let Band::Produce(y0, y1) = band else { return Err(wrong) };
-        let r: SoftmaxRecord = cx.node.fields().map_err(|_| wrong)?;
-        let table = A::softmax_table(&r).and_then(|n| cx.node.consts(r.table, n)).map_err(|_| wrong)?;
-        let rows = cx.inputs[0];
-        for y in y0..y1 {
-            if cx.in_place.is_none() {
-                for (out, x) in cx.out.pixels(y).zip(rows.pixels(y)) {
-                    super::copy(out, x);
-                }
-            }
-            for pixel in cx.out.pixels(y) {
-                A::softmax(&r, table, pixel);
-            }
-        }
-        Ok(())
+    fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
+        let Band::Produce(y0, y1) = band else { return None };
+        let r: SoftmaxRecord = cx.node.fields().ok()?;
+        let table = A::softmax_table(&r).and_then(|n| cx.node.consts(r.table, n)).ok()?;
+        super::bring(cx, y0, y1)?;
+        cx.out.each((y0, y1), false, &mut |_, _, pixel| {
+            A::softmax(&r, table, pixel);
+            Some(())
+        })
     }
 }

@@ -1,0 +1,105 @@
+//! What convolutions and pools have in common: windows over an operand with padding.
+
+use crate::{Fault, Node, Rows, TensorInfo, Window};
+
+/// Windows in two dimensions; of each pair, the first is that of rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    /// Taps.
+    pub kernel: [u8; 2],
+    /// From window to window.
+    pub stride: [u8; 2],
+    /// From tap to tap.
+    pub dilation: [u8; 2],
+    /// Padding above and to the left.
+    pub pad: [u8; 2],
+}
+
+/// Taps that lie next to each other.
+pub(super) struct Taps<'a> {
+    /// Index of the first one in the window, row by row.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+    /// The operand from the pixel of the first tap on; `None` if the taps lie in the padding.
+    pub pixels: Option<&'a [u8]>,
+}
+
+impl Windows {
+    /// Taps of a window.
+    pub fn taps(&self) -> usize {
+        usize::from(self.kernel[0]) * usize::from(self.kernel[1])
+    }
+
+    /// The rows that the schedule has to have ready.
+    #[inline(never)]
+    pub fn rows(&self) -> Result<Window, Fault> {
+        if [self.kernel, self.stride, self.dilation].as_flattened().iter().any(|&n| n == 0) {
+            return Err(Fault::Field);
+        }
+        Ok(Window {
+            num: u16::from(self.stride[0]),
+            den: 1,
+            pad: u16::from(self.pad[0]),
+            extent: u16::from(self.kernel[0]).saturating_sub(1) * u16::from(self.dilation[0]) + 1,
+        })
+    }
+
+    /// Row (0) or column (1) of the operand that tap `k` of output `o` reads; `None` if it lies in the padding.
+    #[inline(never)]
+    fn tap(&self, axis: usize, o: u16, k: u8, extent: u16) -> Option<u16> {
+        let of = |pair: [u8; 2]| u32::from(if axis == 0 { pair[0] } else { pair[1] });
+        let at = u32::from(o) * of(self.stride) + u32::from(k) * of(self.dilation);
+        let at = at.checked_sub(of(self.pad))?;
+        (at < u32::from(extent)).then_some(at as u16)
+    }
+
+    /// Calls `f` with all taps of the window of output row `oy`, column `ox` on operand `x`: one by one, or, if `join`
+    /// is set and pixels lie next to each other, as many at once as do. `None` if rows are not among those lent, or `f`
+    /// gives that.
+    #[inline(never)]
+    pub fn each(
+        &self,
+        (x, rows): (&TensorInfo, &Rows<'_>),
+        (oy, ox): (u16, u16),
+        join: bool,
+        f: &mut dyn FnMut(Taps<'_>) -> Option<()>,
+    ) -> Option<()> {
+        let [kernel_h, kernel_w] = self.kernel;
+        let join = join && rows.contiguous() && self.dilation[1] == 1;
+        for ky in 0..kernel_h {
+            let row = match self.tap(0, oy, ky, x.h) {
+                Some(y) => Some(rows.row(y)?),
+                None => None,
+            };
+            let mut kx = 0u8;
+            while kx < kernel_w {
+                let left = kernel_w - kx;
+                let (count, pixels) = match (row, row.and_then(|_| self.tap(1, ox, kx, x.w))) {
+                    (Some(row), Some(ix)) => {
+                        let count = if join { u16::from(left).min(x.w - ix) as u8 } else { 1 };
+                        (count, Some(row.get(usize::from(ix) * rows.pixel_stride()..)?))
+                    }
+                    (Some(_), None) => (1, None),
+                    (None, _) => (left, None),
+                };
+                let first = usize::from(ky) * usize::from(kernel_w) + usize::from(kx);
+                f(Taps { first, count: usize::from(count), pixels })?;
+                kx += count;
+            }
+        }
+        Some(())
+    }
+}
+
+/// Checks weights of `taps`·`depth` elements per channel of the result (`depth`: channels that one of them reads) and
+/// the parameters behind them. Gives the multiplications of the node.
+#[inline(never)]
+pub(super) fn weights(node: &Node<'_>, offset: u32, taps: usize, depth: u16, channel: usize) -> Result<u32, Fault> {
+    let y = &node.out;
+    // At most 2¹⁶ taps: the first product does not exceed 32 bits.
+    let per_channel = (taps as u32).wrapping_mul(u32::from(depth));
+    let length = per_channel.checked_mul(u32::from(y.c)).ok_or(Fault::Shape)?;
+    node.layer(offset, length as usize, channel)?;
+    Ok(length.saturating_mul(u32::from(y.h) * u32::from(y.w)))
+}
