@@ -109,3 +109,13 @@ pub fn finish(value: i32, zero_point: i8, lo: i8, hi: i8) -> u8 {
     // Malformed blobs may have lo > hi: min after max never panics.
     value.saturating_add(i32::from(zero_point)).max(i32::from(lo)).min(i32::from(hi)) as i8 as u8
 }
+
+/// Under Miri, which is slow and shows tests no files, fewer cases, and none are written down.
+#[cfg(test)]
+fn cases() -> proptest::prelude::ProptestConfig {
+    if cfg!(miri) {
+        proptest::prelude::ProptestConfig { cases: 16, failure_persistence: None, ..Default::default() }
+    } else {
+        Default::default()
+    }
+}

@@ -74,6 +74,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::arithmetic::cases())]
+
         #[test]
         fn requantize_is_a_rounded_product(acc in -(1i32 << 22)..(1 << 22), scale in 1e-5f64..0.49) {
             let m = (scale * 4294967296.0).round() as i32;

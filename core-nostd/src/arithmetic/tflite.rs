@@ -198,6 +198,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::arithmetic::cases())]
+
         #[test]
         fn nothing_panics(acc in any::<i32>(), m in any::<i32>(), s in any::<i8>(), n in any::<u16>(), mut px in proptest::collection::vec(any::<u8>(), 0..20), dm in any::<i32>()) {
             Tflite::requantize(acc, m, s);
