@@ -42,4 +42,4 @@ pub use probe::Probe;
 pub use registry::{OpEntry, Registry};
 pub use session::{Run, Session, Step};
 pub use typed::{Aligned, Class, Element, Output, TensorSpec};
-pub use view::{Rows, RowsMut};
+pub use view::{OnPixels, Rows, RowsMut};

@@ -181,7 +181,7 @@ impl<'m> Model<'m> {
     }
 
     /// Tensor `t` and its buffer.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn place(&self, t: u16) -> Option<(TensorInfo, BufferRecord)> {
         let tensor = self.tensor(t)?;
         Some((tensor, self.buffer(tensor.buffer)?))

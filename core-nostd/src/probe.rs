@@ -3,6 +3,12 @@ use crate::{NodeId, OpCode, Rows};
 /// Sees what a run does: layer-diff, per-layer accuracy and profiles are built on it. With line buffers no whole
 /// tensor exists afterwards, so rows are shown as they are made.
 pub trait Probe {
+    /// False if it is shown nothing: then nothing is looked up for it either.
+    #[inline]
+    fn sees(&self) -> bool {
+        true
+    }
+
     /// A step of `node` begins.
     fn begin(&mut self, node: NodeId, op: OpCode) {
         let _ = (node, op);
@@ -20,9 +26,17 @@ pub trait Probe {
 }
 
 /// Sees nothing, costs nothing.
-impl Probe for () {}
+impl Probe for () {
+    #[inline]
+    fn sees(&self) -> bool {
+        false
+    }
+}
 
 impl<P: Probe + ?Sized> Probe for &mut P {
+    fn sees(&self) -> bool {
+        (**self).sees()
+    }
     fn begin(&mut self, node: NodeId, op: OpCode) {
         (**self).begin(node, op);
     }

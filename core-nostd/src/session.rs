@@ -144,6 +144,10 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
     /// [`RunError::Plan`] if the blob's plan is wrong in meaning.
     pub fn step(&mut self) -> Result<Step, RunError> {
         let Some((id, band)) = self.engine.due()? else { return Ok(Step::Done) };
+        if !self.probe.sees() {
+            self.engine.make(id, band)?;
+            return Ok(Step::Made(id));
+        }
         self.probe.begin(id, self.engine.model.node_header(id.0).map_or(OpCode(0), |h| OpCode(h.op)));
         self.engine.make(id, band)?;
         if let Band::Produce(y0, y1) = band

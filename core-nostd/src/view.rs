@@ -74,6 +74,9 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// What [`RowsMut::each`] calls: row, column, bytes.
+pub type OnPixels<'f> = dyn FnMut(u16, u16, &mut [u8]) -> Option<()> + 'f;
+
 /// The band of a result. It never wraps.
 #[derive(Debug, Default)]
 pub struct RowsMut<'a> {
@@ -107,12 +110,7 @@ impl<'a> RowsMut<'a> {
     /// Calls `f` with every pixel of rows `y0..y1`: its row, its column, its channels; or, if `join` is set, with as many
     /// pixels at once as lie next to each other. `None` as soon as `f` gives that.
     #[inline(never)]
-    pub fn each(
-        &mut self,
-        (y0, y1): (u16, u16),
-        join: bool,
-        f: &mut dyn FnMut(u16, u16, &mut [u8]) -> Option<()>,
-    ) -> Option<()> {
+    pub fn each(&mut self, (y0, y1): (u16, u16), join: bool, f: &mut OnPixels<'_>) -> Option<()> {
         let (mut n, mut stride) = (self.channels, self.pixel_stride);
         if join && n == stride {
             (n, stride) = (self.row_span, self.row_span);
