@@ -1,14 +1,12 @@
-//! Hands the linker its scripts, so that the build needs no flags from outside.
+//! Hands the linker its script, so that the build needs no flags from outside.
 
-use std::path::PathBuf;
-use std::{env, fs, io};
+use std::path::Path;
+use std::{env, io};
 
 fn main() -> io::Result<()> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    fs::copy("memory.x", out.join("memory.x"))?;
-    println!("cargo:rustc-link-search={}", out.display());
-    println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    println!("cargo:rerun-if-changed=memory.x");
+    let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("size.x");
+    println!("cargo:rustc-link-arg-bins=-T{}", script.display());
+    println!("cargo:rerun-if-changed=size.x");
     println!("cargo:rerun-if-changed=build.rs");
     Ok(())
 }

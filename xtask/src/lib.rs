@@ -34,7 +34,7 @@ enum Command {
     },
     /// Sets up, then runs every test there is, and says at the end what was skipped, and why
     Test,
-    /// Prints how many bytes of flash the runtime takes, and checks that no firmware can panic
+    /// Prints how many bytes of flash runtime and ops take, and checks that they keep their limits and no firmware can panic
     Size {
         /// Print one JSON object on stdout; messages go to stderr
         #[arg(long)]

@@ -61,8 +61,15 @@ impl Workspace {
 
     /// Builds programs of a crate outside the workspace, messages on stderr. Gives the folder that holds them.
     ///
-    /// All such crates share one target folder, so that what they have in common is compiled once.
-    pub fn build_firmware(&self, crate_path: &str, target: &str, profile: &str) -> Result<PathBuf> {
+    /// All such crates share one target folder, so that what they have in common is compiled once. `environment` is what
+    /// the code asks for when it is compiled.
+    pub fn build_firmware(
+        &self,
+        crate_path: &str,
+        target: &str,
+        profile: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<PathBuf> {
         let target_dir = self.target_dir.join("firmware");
         let mut command = cargo_in(&self.root.join(crate_path));
         command
@@ -72,8 +79,9 @@ impl Workspace {
         for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
             command.env_remove(variable);
         }
+        command.envs(environment.iter().copied());
         if !succeeds(&mut command)? {
-            bail!("{crate_path} does not build for {target}");
+            bail!("{crate_path} does not build for {target}; `cargo xtask setup` installs what that needs");
         }
         Ok(target_dir.join(target).join(profile))
     }

@@ -33,6 +33,19 @@ pub fn with_memory(body: impl FnOnce(&[u8], &mut [u8])) {
     body(black_box(blob), black_box(arena));
 }
 
+/// The beginning of a program: there is no start-up code, for it is never run.
+#[macro_export]
+macro_rules! program {
+    ($body:expr) => {
+        #[allow(unsafe_code, reason = "the name is unique: the linker script asks for it")]
+        #[unsafe(no_mangle)]
+        extern "C" fn _start() -> ! {
+            $body;
+            $crate::rest()
+        }
+    };
+}
+
 /// Where a program goes when it has done its work.
 pub fn rest() -> ! {
     loop {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use carafe_hil::elf::FlashBytes;
 use object::read::elf::ElfFile32;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
 /// A linked program.
 #[derive(Debug)]
@@ -40,7 +40,12 @@ impl Program {
         let flash = FlashBytes::of(bytes).context("not an ELF file of 32 bits")?;
         let mut calls = Vec::new();
         for section in file.sections().filter(|section| section.kind() == SectionKind::Text) {
-            calls.extend(thumb_calls(section.address(), section.data().context("a section without its bytes")?));
+            let code = section.data().context("a section without its bytes")?;
+            calls.extend(match file.architecture() {
+                Architecture::Arm => thumb_calls(section.address(), code),
+                Architecture::Riscv32 => riscv_calls(section.address(), code),
+                _ => Vec::new(),
+            });
         }
         let symbols = file
             .symbols()
@@ -100,6 +105,37 @@ fn branch_offset(first: u32, second: u32) -> Option<i64> {
     Some(i64::from((offset << 7).cast_signed() >> 7))
 }
 
+/// The direct calls and far jumps (`JAL`, `C.JAL`, `C.J`) in code of RV32, which the linker makes of longer ones. As in
+/// [`thumb_calls`], a constant may look like one.
+fn riscv_calls(address: u64, code: &[u8]) -> Vec<Call> {
+    let halves: Vec<u32> = code.chunks_exact(2).map(|half| u32::from(u16::from_le_bytes([half[0], half[1]]))).collect();
+    (address..)
+        .step_by(2)
+        .zip(0..)
+        .zip(&halves)
+        .filter_map(|((from, i), &first)| {
+            let offset = jump_offset(first, halves.get(i + 1).copied().unwrap_or(0))?;
+            Some(Call { from, to: from.checked_add_signed(offset)? })
+        })
+        .collect()
+}
+
+/// Where `JAL`, or `C.JAL` or `C.J`, leads, from its beginning.
+fn jump_offset(first: u32, second: u32) -> Option<i64> {
+    let word = second << 16 | first;
+    let bits = |from: u32, count: u32, to: u32| ((word >> from) & ((1 << count) - 1)) << to;
+    let (offset, length) = if first & 0x7F == 0x6F {
+        (bits(31, 1, 20) | bits(12, 8, 12) | bits(20, 1, 11) | bits(21, 10, 1), 21)
+    } else if first & 0x3 == 0x1 && matches!(first >> 13, 0b001 | 0b101) {
+        let low = bits(11, 1, 4) | bits(3, 3, 1) | bits(7, 1, 6) | bits(6, 1, 7) | bits(2, 1, 5);
+        (bits(12, 1, 11) | bits(8, 1, 10) | bits(9, 2, 8) | low, 12)
+    } else {
+        return None;
+    };
+    let unused = 32 - length;
+    Some(i64::from((offset << unused).cast_signed() >> unused))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +156,19 @@ mod tests {
         let code = [0x00, 0xBF, 0x00, 0xF0, 0x04, 0xF8, 0x70, 0x47];
         let calls = thumb_calls(0x400, &code);
         assert_eq!(calls.iter().map(|call| (call.from, call.to)).collect::<Vec<_>>(), [(0x402, 0x40E)]);
+    }
+
+    #[test]
+    fn jumps_of_risc_v_are_decoded() {
+        // `jal ra, .+2048`, `jal ra, .-4`, `c.jal .+16`, `c.j .-2`, and an `addi` (no jump).
+        assert_eq!(jump_offset(0x00EF, 0x0010), Some(2048));
+        assert_eq!(jump_offset(0xF0EF, 0xFFDF), Some(-4));
+        assert_eq!(jump_offset(0x2801, 0), Some(16));
+        assert_eq!(jump_offset(0xBFFD, 0), Some(-2));
+        assert_eq!(jump_offset(0x0513, 0x0010), None);
+        let code = [0x01, 0x00, 0x01, 0x28];
+        let calls = riscv_calls(0x400, &code);
+        assert_eq!(calls.iter().map(|call| (call.from, call.to)).collect::<Vec<_>>(), [(0x402, 0x412)]);
     }
 
     #[test]

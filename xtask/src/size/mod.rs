@@ -1,11 +1,13 @@
-//! `cargo xtask size`: bytes of flash that the runtime takes, and the check that no firmware can panic.
+//! `cargo xtask size`: bytes of flash that the runtime and each op take, the limits that they have to keep, and the
+//! check that no firmware can panic.
 //!
 //! The runtime's size is that of a program that verifies a model and runs it, less that of the same program without
-//! the runtime: both are in `boards/size`, which see. What is left out that way is start-up code and vectors; what is
-//! counted is code, constants and initialised data, the compiler's own helpers (`memcpy`, float routines) included
-//! where the runtime brought them in.
+//! the runtime: both are in `boards/size`, which see. An op's size is what it adds to the runtime without ops if it is
+//! the only one. There is no start-up code in these programs; what is counted is code, constants and initialised data,
+//! the compiler's own helpers (`memcpy`, float routines) included where the runtime brought them in.
 
 mod elf;
+mod limits;
 mod panics;
 mod report;
 
@@ -18,12 +20,12 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{Workspace, boards_with_firmware};
 use elf::Program;
 pub use report::Report;
-use report::{BuildSizes, PanicCheck, ProgramSize, SymbolSize};
+use report::{BuildSizes, Exceeded, OpSize, PanicCheck, ProgramSize, SymbolSize};
 
 /// The crate with the measured programs.
 const CRATE: &str = "boards/size";
-/// What it is built for: the Cortex-M4 with FPU, for which the peers' figures hold.
-const TARGET: &str = "thumbv7em-none-eabihf";
+/// What it is built for: the Cortex-M4 with FPU, for which the peers' figures hold, and a small RISC-V.
+pub const TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "riscv32imc-unknown-none-elf"];
 /// The program that is subtracted.
 const BASELINE: &str = "baseline";
 /// The program in which the panic check has to find something.
@@ -32,40 +34,78 @@ const PANICS: &str = "panics";
 const PROFILES: [(&str, &str); 2] = [("release", "3"), ("small", "s")];
 /// The measured programs, and what they link.
 const MEASURED: [(&str, &str); 3] = [
-    ("empty", "no op"),
+    (EMPTY, "no op"),
     ("resnet8", "Conv2d, Add, Mean, Dense, Softmax"),
     ("all", "every op in both arithmetics, as generic firmware has them"),
 ];
+/// The one that ops are measured against.
+const EMPTY: &str = "empty";
+/// The program with one op, and the variable that names it.
+const OP: (&str, &str) = ("op", "CARAFE_SIZE_OP");
 
 /// Builds, measures and checks.
 pub fn measure(workspace: &Workspace, top: usize) -> Result<Report> {
     let mut builds = Vec::new();
     let mut checks = Vec::new();
-    for (profile, opt_level) in PROFILES {
-        eprintln!("building {CRATE} with opt-level {opt_level}");
-        let folder = workspace.build_firmware(CRATE, TARGET, profile)?;
-        let baseline = read(&folder.join(BASELINE))?;
-        let mut programs = Vec::new();
-        for (name, ops) in MEASURED {
-            let program = read(&folder.join(name))?;
-            programs.push(program_size(name, ops, &program, &baseline, top));
-            checks.push(PanicCheck::of(format!("{CRATE} {name}, opt-level {opt_level}"), &program));
-        }
-        builds.push(BuildSizes { profile, opt_level, programs });
-        // A check that finds nothing here would find nothing anywhere.
-        if panics::found(&read(&folder.join(PANICS))?).is_empty() {
-            bail!(
-                "the panic check is broken: it finds nothing in {CRATE}/src/bin/{PANICS}.rs at opt-level {opt_level}"
-            );
+    let mut ops: Vec<OpSize> = limits::OPS.iter().map(|limit| OpSize::new(limit.name)).collect();
+    for (t, target) in TARGETS.into_iter().enumerate() {
+        for (profile, opt_level) in PROFILES {
+            eprintln!("building {CRATE} for {target} with opt-level {opt_level}");
+            let folder = workspace.build_firmware(CRATE, target, profile, &[])?;
+            let baseline = read(&folder.join(BASELINE))?;
+            let mut programs = Vec::new();
+            for (name, ops) in MEASURED {
+                let program = read(&folder.join(name))?;
+                programs.push(program_size(name, ops, &program, &baseline, top));
+                checks.push(PanicCheck::of(format!("{CRATE} {name}, {target}, opt-level {opt_level}"), &program));
+            }
+            builds.push(BuildSizes { target, profile, opt_level, programs });
+            // A check that finds nothing here would find nothing anywhere.
+            if panics::found(&read(&folder.join(PANICS))?).is_empty() {
+                bail!(
+                    "the panic check is broken: it finds nothing in {CRATE}/src/bin/{PANICS}.rs for {target} at \
+                     opt-level {opt_level}"
+                );
+            }
+            if profile == PROFILES[0].0 {
+                let empty = read(&folder.join(EMPTY))?.flash.total();
+                for op in &mut ops {
+                    let folder = workspace.build_firmware(CRATE, target, profile, &[(OP.1, op.name)])?;
+                    op.bytes[t] = read(&folder.join(OP.0))?.flash.total().saturating_sub(empty);
+                }
+            }
         }
     }
     for (board, firmware) in boards_with_firmware() {
         eprintln!("building {}", firmware.crate_path);
-        let folder = workspace.build_firmware(firmware.crate_path, firmware.target, "release")?;
+        let folder = workspace.build_firmware(firmware.crate_path, firmware.target, "release", &[])?;
         checks.push(PanicCheck::of(board.name.to_owned(), &read(&folder.join(firmware.binary))?));
     }
-    let ok = checks.iter().all(|check| check.found.is_empty());
-    Ok(Report { target: TARGET, builds, panic_checks: checks, ok })
+    let exceeded = exceeded(&builds, &ops);
+    let ok = exceeded.is_empty() && checks.iter().all(|check| check.found.is_empty());
+    Ok(Report { targets: TARGETS, builds, ops, exceeded, panic_checks: checks, ok })
+}
+
+/// What is larger than it may be.
+fn exceeded(builds: &[BuildSizes], ops: &[OpSize]) -> Vec<Exceeded> {
+    let mut found = Vec::new();
+    let mut hold = |name: &str, target: &'static str, bytes: u64, limit: u64| {
+        if bytes > limit {
+            found.push(Exceeded { name: name.to_owned(), target, bytes, limit });
+        }
+    };
+    for (t, target) in TARGETS.into_iter().enumerate() {
+        let measured = builds.iter().filter(|build| build.target == target && build.profile == PROFILES[0].0);
+        for program in measured.flat_map(|build| &build.programs) {
+            // A program that no limit is set for has none to keep: a test sees to it that there is no such program.
+            let limit = limits::PROGRAMS.iter().find(|limit| limit.name == program.name).map_or(0, |l| l.bytes[t]);
+            hold(program.name, target, program.runtime_bytes, limit);
+        }
+        for (op, limit) in ops.iter().zip(&limits::OPS) {
+            hold(op.name, target, op.bytes[t], limit.bytes[t]);
+        }
+    }
+    found
 }
 
 fn read(path: &Path) -> Result<Program> {
@@ -98,5 +138,45 @@ fn program_size(
         data_bytes: runtime.data,
         runtime_bytes: runtime.total(),
         symbols,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_and_program_has_a_limit() {
+        for op in carafe::ops::ALL.ops() {
+            let name = op.code().name();
+            assert!(limits::OPS.iter().any(|limit| limit.name == name), "{name}");
+        }
+        assert_eq!(carafe::ops::ALL.ops().len(), limits::OPS.len(), "each arithmetic has its own");
+        assert_eq!(MEASURED.map(|(name, _)| name), limits::PROGRAMS.each_ref().map(|limit| limit.name));
+    }
+
+    #[test]
+    fn what_is_too_large_is_named() {
+        let ops: Vec<OpSize> =
+            limits::OPS.iter().map(|limit| OpSize { name: limit.name, bytes: limit.bytes }).collect();
+        assert!(exceeded(&[], &ops).is_empty());
+        let mut larger = ops;
+        larger[0].bytes[1] += 1;
+        let found = exceeded(&[], &larger);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].name.as_str(), found[0].target), (limits::OPS[0].name, TARGETS[1]));
+        let program = ProgramSize {
+            name: EMPTY,
+            ops: "",
+            text_bytes: 0,
+            rodata_bytes: 0,
+            data_bytes: 0,
+            runtime_bytes: limits::PROGRAMS[0].bytes[0] + 1,
+            symbols: Vec::new(),
+        };
+        let build =
+            |profile| BuildSizes { target: TARGETS[0], profile, opt_level: "", programs: vec![program.clone()] };
+        assert_eq!(exceeded(&[build("release")], &[]).len(), 1);
+        assert!(exceeded(&[build("small")], &[]).is_empty(), "limits are those of opt-level 3");
     }
 }

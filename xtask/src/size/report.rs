@@ -10,19 +10,53 @@ use super::panics;
 /// What was measured and checked.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The Rust target.
-    pub target: &'static str,
-    /// Sizes, per optimisation level.
+    /// The Rust targets that sizes are of.
+    pub targets: [&'static str; 2],
+    /// Sizes of the runtime, per target and optimisation level.
     pub builds: Vec<BuildSizes>,
+    /// What each op adds at `opt-level = 3`.
+    pub ops: Vec<OpSize>,
+    /// What is larger than it may be.
+    pub exceeded: Vec<Exceeded>,
     /// Whether programs can panic.
     pub panic_checks: Vec<PanicCheck>,
-    /// True if none can.
+    /// True if none can, and nothing is too large.
     pub ok: bool,
 }
 
-/// Sizes at one optimisation level.
+/// Bytes that an op adds to the runtime if it is the only one.
+#[derive(Debug, Serialize)]
+pub struct OpSize {
+    /// The op, as `registry!` takes it.
+    pub name: &'static str,
+    /// Bytes on each of the targets.
+    pub bytes: [u64; 2],
+}
+
+impl OpSize {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, bytes: [0; 2] }
+    }
+}
+
+/// Something that is larger than it may be.
+#[derive(Debug, Serialize)]
+pub struct Exceeded {
+    /// A program or an op.
+    pub name: String,
+    /// Where.
+    pub target: &'static str,
+    /// Its size.
+    pub bytes: u64,
+    /// What `xtask/src/size/limits.rs` allows.
+    pub limit: u64,
+}
+
+/// Sizes on one target at one optimisation level.
 #[derive(Debug, Serialize)]
 pub struct BuildSizes {
+    /// The Rust target.
+    pub target: &'static str,
     /// Cargo's profile.
     pub profile: &'static str,
     /// `opt-level`.
@@ -32,7 +66,7 @@ pub struct BuildSizes {
 }
 
 /// Bytes that the runtime adds to a program.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ProgramSize {
     /// The program.
     pub name: &'static str,
@@ -51,7 +85,7 @@ pub struct ProgramSize {
 }
 
 /// A piece of a program.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SymbolSize {
     /// Function or constant.
     pub name: String,
@@ -92,28 +126,45 @@ impl PanicCheck {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "Bytes of flash that the runtime takes on {}, without model, start-up and vectors:\n",
-            self.target
-        )?;
-        writeln!(f, "| opt-level | registry | text | rodata | data | runtime |")?;
-        writeln!(f, "|---|---|---:|---:|---:|---:|")?;
+        writeln!(f, "Bytes of flash that the runtime takes, without model, start-up and vectors:\n")?;
+        writeln!(f, "| target | opt-level | registry | text | rodata | data | runtime |")?;
+        writeln!(f, "|---|---|---|---:|---:|---:|---:|")?;
         for build in &self.builds {
             for p in &build.programs {
                 writeln!(
                     f,
-                    "| {} | {}: {} | {} | {} | {} | {} |",
-                    build.opt_level, p.name, p.ops, p.text_bytes, p.rodata_bytes, p.data_bytes, p.runtime_bytes
+                    "| {} | {} | {}: {} | {} | {} | {} | {} |",
+                    build.target,
+                    build.opt_level,
+                    p.name,
+                    p.ops,
+                    p.text_bytes,
+                    p.rodata_bytes,
+                    p.data_bytes,
+                    p.runtime_bytes
                 )?;
             }
         }
+        writeln!(f, "\nWhat an op adds if it is the only one, opt-level 3 (ops share code, so several take less):\n")?;
+        let [first, second] = self.targets;
+        writeln!(f, "| op | {first} | {second} |")?;
+        writeln!(f, "|---|---:|---:|")?;
+        for op in &self.ops {
+            writeln!(f, "| {} | {} | {} |", op.name, op.bytes[0], op.bytes[1])?;
+        }
         for build in &self.builds {
             for p in build.programs.iter().filter(|p| !p.symbols.is_empty()) {
-                writeln!(f, "\nThe largest pieces of `{}`, opt-level {}:\n", p.name, build.opt_level)?;
+                let BuildSizes { target, opt_level, .. } = build;
+                writeln!(f, "\nThe largest pieces of `{}`, {target}, opt-level {opt_level}:\n", p.name)?;
                 for symbol in &p.symbols {
                     writeln!(f, "{:>8}  {}", symbol.bytes, symbol.name)?;
                 }
+            }
+        }
+        if !self.exceeded.is_empty() {
+            writeln!(f, "\nTOO LARGE at opt-level 3; xtask/src/size/limits.rs says how to go on:\n")?;
+            for e in &self.exceeded {
+                writeln!(f, "  {} on {}: {} bytes, of which {} are allowed", e.name, e.target, e.bytes, e.limit)?;
             }
         }
         writeln!(f, "\nPanics:\n")?;

@@ -2,8 +2,4 @@
 #![no_std]
 #![no_main]
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    carafe_size::infer(carafe::ops::ALL);
-    carafe_size::rest()
-}
+carafe_size::program!(carafe_size::infer(carafe::ops::ALL));

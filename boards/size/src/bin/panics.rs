@@ -5,12 +5,8 @@
 
 use core::hint::black_box;
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    carafe_size::with_memory(|blob, arena| {
-        let [first, second] = black_box([0usize, 1]);
-        black_box(blob[first]);
-        arena.copy_from_slice(&blob[..second]);
-    });
-    carafe_size::rest()
-}
+carafe_size::program!(carafe_size::with_memory(|blob, arena| {
+    let [first, second] = black_box([0usize, 1]);
+    black_box(blob[first]);
+    arena.copy_from_slice(&blob[..second]);
+}));

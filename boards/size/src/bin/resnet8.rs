@@ -4,8 +4,4 @@
 
 use carafe::ops::{Add, Conv2d, Dense, Mean, Softmax};
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    carafe_size::infer(carafe::registry![Conv2d, Add, Mean, Dense, Softmax]);
-    carafe_size::rest()
-}
+carafe_size::program!(carafe_size::infer(carafe::registry![Conv2d, Add, Mean, Dense, Softmax]));
