@@ -134,8 +134,9 @@ pub fn convert(
         Ok(sample)
     };
     let samples: Result<Vec<Vec<Tensor>>, ConvertError> = samples.par_iter().enumerate().map(sample).collect();
-    let graph = graph.as_ref().unwrap_or(&optimized.graph);
-    let (quantized, report) = quantize(graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
+    let mut graph = graph.unwrap_or_else(|| optimized.graph.clone());
+    passes::make_scale_layers(&mut graph)?;
+    let (quantized, report) = quantize(&graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
     watch.planning();
     let lowered = lower::lower(&quantized, camera.as_ref())?;
     let plan = plan::plan(&lowered, &options.plan)?;

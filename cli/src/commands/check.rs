@@ -5,7 +5,7 @@ use std::path::Path;
 use carafe_converter::frontend::{self, FrontendError};
 use carafe_converter::{lower, passes};
 use carafe_graph::{Graph, Tensor};
-use carafe_quantizer::{Options, quantize};
+use carafe_quantizer::{BiasCorrection, ObserverKind, Options, quantize};
 use serde::Serialize;
 
 use crate::failure::Reported;
@@ -93,16 +93,17 @@ fn text(json: &Json) -> String {
 /// The number of ops on the device, or the first that has no form there. Kernels depend on shapes, not on data, so any
 /// numbers will do to quantize with.
 fn device_ops(graph: Graph) -> anyhow::Result<Result<usize, Layer>> {
-    let optimized = passes::optimize(graph, &mut |_, _| {})?;
+    let mut graph = passes::optimize(graph, &mut |_, _| {})?.graph;
+    passes::make_scale_layers(&mut graph)?;
     let ramp = |shape: &[usize]| {
         let n: usize = shape.iter().product();
         Tensor::f32(shape, (0..n).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<_>>())
     };
-    let graph = &optimized.graph;
     let sample: Vec<Tensor> = graph.inputs.iter().map(|&i| ramp(&graph.value(i).shape)).collect();
     let mut options = Options::default();
     options.check_samples = 0;
-    let (quantized, _) = quantize(graph, &[sample], &options, &|_| {})?;
+    (options.observer, options.bias_correction) = (ObserverKind::MinMax, BiasCorrection::Off);
+    let (quantized, _) = quantize(&graph, &[sample], &options, &|_| {})?;
     Ok(match lower::lower(&quantized, None) {
         Ok(lowered) => Ok(lowered.nodes.len()),
         Err(lower::LowerError::Unsupported { node, origin, what }) => {

@@ -22,6 +22,7 @@ mod pad;
 mod pool;
 mod reshape;
 mod rewrite;
+mod scale_layer;
 mod steps;
 #[cfg(test)]
 mod testing;
@@ -41,6 +42,7 @@ pub use lift::lift_fake_quantize;
 pub use pad::fold_pads;
 pub use pool::make_global_pools;
 pub use reshape::merge_reshapes;
+pub use scale_layer::make_scale_layers;
 
 /// An input or output of an optimised graph, seen from the model's side.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use carafe::{DType, Model, Session};
 use carafe_converter::dataset::{Color, Filter, Preprocess, Resize, ResizeTo};
 use carafe_converter::plan::{self, PlanOptions};
 use carafe_converter::{Converted, InputKind, Options, convert, evaluate, lower, passes, twin, write};
-use carafe_graph::{Graph, Op, Tensor, UnaryOp, exec};
+use carafe_graph::{BinaryOp, Graph, Op, Tensor, UnaryOp, exec};
 use proptest::prelude::*;
 
 use super::nets::*;
@@ -196,5 +196,25 @@ proptest! {
         let signed = write::write(&signed, &plan, &[], &Options::default().write).unwrap();
         let flipped: Vec<u8> = x.iter().map(|b| b ^ 0x80).collect();
         prop_assert_eq!(run(&c.blob, &x), run(&signed, &flipped));
+    }
+}
+
+/// `(x − mean) / std` inside the model, in front of a convolution that pads: int8 inputs get a layer for it, bytes take
+/// it into their meaning.
+#[test]
+fn a_normalization_per_channel_inside_the_model() {
+    let (mut g, x) = graph(&[1, 8, 8, 3]);
+    let y = binary(&mut g, BinaryOp::Sub, x, Tensor::f32([1, 1, 1, 3], vec![120.0, 110.0, 100.0]));
+    let y = binary(&mut g, BinaryOp::Div, y, Tensor::f32([3], vec![60.0, 50.0, 40.0]));
+    let y = conv(&mut g, y, 8, 1, 1, 3);
+    g.outputs = vec![y];
+    let samples: Vec<Vec<Tensor>> =
+        (0..16).map(|seed| vec![normalized(&[1, 8, 8, 3], &bytes(192, seed), &Preprocess::default())]).collect();
+    for (input, ops) in [(InputKind::I8, 2), (InputKind::U8, 2)] {
+        let options = Options { input, ..Options::default() };
+        let c = convert(g.clone(), &samples, &options, &()).unwrap();
+        assert_eq!(c.lowered.nodes.len(), ops, "{input:?}");
+        let e = evaluate::evaluate(&c.blob, &c.optimized, &samples, None, &|_| {}).unwrap();
+        assert!(e.sqnr_db > 35.0, "{input:?}: {} dB", e.sqnr_db);
     }
 }
