@@ -1,30 +1,88 @@
 //! Where every tensor lies, to the byte, before anything is flashed.
 //!
 //! The network is cut into segments. Within a segment nodes run interleaved, row by row, and tensors that do not leave
-//! it live in rings of a few rows; what crosses a cut is there as a whole. The planner tries cuts, simulates each draft
-//! with the device's own schedule ([`carafe::schedule`]), which gives ring capacities and lifetimes, packs the buffers,
-//! and keeps the draft with the smallest arena.
+//! it live in rings of a few rows; what crosses a cut is there as a whole. The planner walks drafts with the device's own
+//! schedule ([`carafe::schedule`]), which gives ring capacities and the lifetime of every row, packs the buffers so that
+//! no two rows lie on each other while both live, and keeps the draft with the smallest arena.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `storage` | which tensors share memory by meaning |
+//! | `net` | the model with what its nodes need |
+//! | `walk` | an inference without its arithmetic |
+//! | `segment`, `units` | the rows that one segment touches, and when |
+//! | `draft`, `block` | segments in sequence, and the memory that they need |
+//! | `conflicts`, `pack` | how blocks may lie to each other, and where they lie |
+//! | `search` | which drafts are tried |
+//! | `timeline` | the same for a finished blob |
 
+mod block;
+mod conflicts;
+mod draft;
+mod net;
 mod pack;
-mod simulate;
+mod search;
+mod segment;
 mod storage;
+mod timeline;
+mod units;
+mod walk;
 
 use carafe::blob::{BufferRecord, NONE, SegmentRecord};
 use carafe::{Need, OpCode};
-use rayon::prelude::*;
 
 use crate::lower::Lowered;
-pub use pack::Block;
-use simulate::{Draft, Trace};
-use storage::Storage;
+use block::What;
+use net::Net;
+use search::{Candidate, Search};
+use storage::Overwrite;
+pub use timeline::{Alive, Happening, Timeline, TimelineError, Use};
 
-/// What the planner may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the planner may do. By default it searches for the smallest arena; what is given here is not searched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanOptions {
     /// Inputs are pushed row by row and never there as a whole.
     pub push_rows: bool,
-    /// Cut before these nodes and search no further: for tests and experiments.
+    /// Cut before these nodes and nowhere else. Every node: whole maps. None: one segment.
     pub cuts: Option<Vec<usize>>,
+    /// Rows per step by node; 0 counts as 1, and what lacks at the end is 1.
+    pub bands: Option<Vec<u8>>,
+    /// By node: its result may overwrite an operand; what lacks at the end may.
+    pub in_place: Option<Vec<bool>>,
+    /// Rows have lifetimes of their own, so that a map grows into rows that have been read for the last time, of
+    /// whole maps and of rings. Without it a buffer lives as long as any of its rows.
+    pub grow: bool,
+    /// The one order in which buffers are placed.
+    pub strategy: Option<PackStrategy>,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { push_rows: false, cuts: None, bands: None, in_place: None, grow: true, strategy: None }
+    }
+}
+
+/// An order in which buffers are placed, each at the lowest free place unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PackStrategy {
+    /// The largest first.
+    Size,
+    /// The largest product of bytes and ticks first.
+    Area,
+    /// The longest life first.
+    Lifetime,
+    /// The earliest born first.
+    Birth,
+    /// The last to die first: then a map finds the place behind its predecessor free, and follows it.
+    Death,
+    /// The largest first, each in the tightest gap that holds it.
+    BestFit,
+}
+
+impl PackStrategy {
+    /// All of them, in the order in which they are tried.
+    pub const ALL: [Self; 6] = [Self::Size, Self::Area, Self::Lifetime, Self::Birth, Self::Death, Self::BestFit];
 }
 
 /// Why there is no plan.
@@ -67,9 +125,9 @@ pub struct Life {
     pub tensors: Vec<usize>,
     /// Node whose accumulator it is.
     pub aux_of: Option<usize>,
-    /// First step that needs it.
+    /// First tick that needs it: ticks are steps and pushed rows, counted from 1; 0 is before the first.
     pub first: u32,
-    /// Last step that needs it.
+    /// Last tick that needs it.
     pub last: u32,
 }
 
@@ -94,6 +152,8 @@ pub struct Plan {
     pub needs: Vec<Need>,
     /// Bytes of arena.
     pub arena_bytes: u32,
+    /// The most bytes alive at one tick, row counters included: no packing of this schedule takes less.
+    pub lower_bound: u32,
     /// Steps of an inference.
     pub steps: u32,
 }
@@ -105,105 +165,55 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     if tensors >= usize::from(NONE) {
         return Err(PlanError::TooLarge(format!("{tensors} tensors; at most 65534")));
     }
-    let needs = needs(model)?;
-    let storage = Storage::of(model, &needs);
-    let draft = |cuts: &[bool]| -> Result<(Trace, pack::Packing), PlanError> {
-        let trace = simulate::run(Draft::new(model, &needs, &storage, cuts, options))?;
-        let packing = pack::pack(&trace.blocks, floor(model, trace.blocks.len()));
-        Ok((trace, packing))
-    };
-    let cuts = match &options.cuts {
-        Some(list) => (0..nodes).map(|n| list.contains(&n)).collect(),
-        None => search(nodes, |cuts| draft(cuts).map(|d| d.1.bytes))?,
-    };
-    let (trace, packing) = draft(&cuts)?;
-    assemble(model, needs, &storage, &cuts, trace, packing)
-}
-
-/// Bytes of row counters in front of the first buffer.
-fn floor(model: &Lowered, buffers: usize) -> u64 {
-    2 * (2 * model.nodes.len() + model.inputs.len() + buffers) as u64
-}
-
-fn needs(model: &Lowered) -> Result<Vec<Need>, PlanError> {
-    (0..model.nodes.len())
-        .map(|n| {
-            let node = &model.nodes[n];
-            let refuse = |fault| PlanError::Node { node: node.name.clone(), op: node.op.name(), fault };
-            let entry = carafe::ops::ALL.find(node.op, 1, model.arithmetic).ok_or(refuse(carafe::Fault::Field))?;
-            entry.check(&model.node(n)).map_err(refuse)
-        })
-        .collect()
-}
-
-/// Cuts that make the arena small: from a few beginnings, the best single change at a time until none helps.
-fn search(nodes: usize, cost: impl Fn(&[bool]) -> Result<u64, PlanError> + Sync) -> Result<Vec<bool>, PlanError> {
-    let every = |k: usize| (0..nodes).map(|n| n > 0 && n % k == 0).collect::<Vec<bool>>();
-    let beginnings: Vec<Vec<bool>> = vec![vec![false; nodes], every(1), every(4), every(8)];
-    let mut best: Option<(u64, Vec<bool>)> = None;
-    for mut cuts in beginnings {
-        let mut now = cost(&cuts)?;
-        loop {
-            let trial = |n: usize| {
-                let mut c = cuts.clone();
-                c[n] = !c[n];
-                cost(&c).map(|bytes| (bytes, n))
-            };
-            let trials: Result<Vec<(u64, usize)>, PlanError> = (1..nodes).into_par_iter().map(trial).collect();
-            match trials?.into_iter().min() {
-                Some((bytes, n)) if bytes < now => {
-                    now = bytes;
-                    cuts[n] = !cuts[n];
-                }
-                _ => break,
-            }
-        }
-        if best.as_ref().is_none_or(|b| now < b.0) {
-            best = Some((now, cuts));
+    let of = |list: Option<&Vec<u8>>, n: usize| list.and_then(|l| l.get(n)).copied().unwrap_or(1).max(1);
+    let mut bands: Vec<u8> = (0..nodes).map(|n| of(options.bands.as_ref(), n)).collect();
+    for (n, band) in bands.iter_mut().enumerate() {
+        // A reduction makes its one result at once.
+        if net::need(model, n, *band)?.consumes {
+            *band = 1;
         }
     }
-    Ok(best.map(|b| b.1).unwrap_or_default())
+    let may = |n: usize| options.in_place.as_ref().and_then(|l| l.get(n)).copied().unwrap_or(true);
+    let overwrite = (0..nodes).map(|n| if may(n) { Overwrite::Last } else { Overwrite::Never }).collect();
+    let (net, best) = Search::new(options).run(Net::new(model, options, bands, overwrite)?)?;
+    assemble(net, best)
 }
 
-fn assemble(
-    model: &Lowered,
-    needs: Vec<Need>,
-    storage: &Storage,
-    cuts: &[bool],
-    trace: Trace,
-    packing: pack::Packing,
-) -> Result<Plan, PlanError> {
-    let nodes = model.nodes.len();
-    if packing.bytes > i32::MAX as u64 {
-        return Err(PlanError::TooLarge(format!("{} bytes of arena", packing.bytes)));
+fn assemble(net: Net<'_>, best: Candidate) -> Result<Plan, PlanError> {
+    let (model, storage, nodes) = (net.model, &net.storage, net.nodes());
+    let bytes = best.packing.bytes;
+    if bytes > i32::MAX as u64 {
+        return Err(PlanError::TooLarge(format!("{bytes} bytes of arena")));
     }
     let mut plan = Plan {
         tensors: Vec::new(),
         buffers: Vec::new(),
         lives: Vec::new(),
         segments: Vec::new(),
-        bands: vec![1; nodes],
-        sinks: trace.sinks,
+        bands: net.bands.clone(),
+        sinks: vec![false; nodes],
         aux: vec![NONE; nodes],
-        needs,
-        arena_bytes: packing.bytes as u32,
-        steps: trace.steps,
+        needs: net.needs.clone(),
+        arena_bytes: bytes as u32,
+        lower_bound: best.bound as u32,
+        steps: best.draft.length.steps,
     };
     let mut buffer_of_group = vec![NONE; storage.groups()];
-    let mut scratch = vec![(0u32, 0u32); trace.segments.len()];
-    for (block, &offset) in trace.blocks.iter().zip(&packing.offsets) {
+    let mut scratch = vec![(0u32, 0u32); best.draft.segments.len()];
+    for (block, &offset) in best.draft.blocks.iter().zip(&best.packing.offsets) {
         let offset = offset as u32;
-        let mut life = Life { tensors: Vec::new(), aux_of: None, first: block.first, last: block.last };
+        let (first, last) = block.hull().unwrap_or((0, 0));
+        let mut life = Life { tensors: Vec::new(), aux_of: None, first, last };
         match block.what {
-            simulate::What::Scratch(s) => {
+            What::Scratch(s) => {
                 scratch[s] = (offset, block.bytes as u32);
                 continue;
             }
-            simulate::What::Group(g) => {
+            What::Group(g) => {
                 buffer_of_group[g] = plan.buffers.len() as u16;
                 life.tensors = storage.members(g).to_vec();
             }
-            simulate::What::Aux(n) => {
+            What::Aux(n) => {
                 plan.aux[n] = plan.buffers.len() as u16;
                 life.aux_of = Some(n);
             }
@@ -217,10 +227,13 @@ fn assemble(
         let buffer = buffer_of_group[place.group];
         plan.tensors.push(Placed { buffer, offset: place.offset, pixel_stride: place.pixel_stride });
     }
-    for (&(first, count), (scratch_offset, scratch_length)) in trace.segments.iter().zip(scratch) {
+    for (segment, (scratch_offset, scratch_length)) in best.draft.segments.iter().zip(scratch) {
+        let (first, count) = (segment.first as u16, (segment.end - segment.first) as u16);
         plan.segments.push(SegmentRecord { first, count, scratch_offset, scratch_length });
+        for n in segment.first..segment.end {
+            plan.sinks[n] = net.last_reader[n] >= segment.end;
+        }
     }
-    debug_assert_eq!(cuts.iter().filter(|c| **c).count() + 1, plan.segments.len());
     Ok(plan)
 }
 

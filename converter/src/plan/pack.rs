@@ -1,63 +1,81 @@
-//! Packs blocks with lifetimes into as few bytes as a few greedy orders and some luck find.
+//! Gives blocks their places: greedy orders, and swaps in the best of them.
 
-use super::simulate::What;
-
-/// Memory with a lifetime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// What it is for.
-    pub what: What,
-    /// Length.
-    pub bytes: u64,
-    /// Rows of a ring, or 0.
-    pub rows: u16,
-    /// First step that needs it.
-    pub first: u32,
-    /// Last step that needs it.
-    pub last: u32,
-}
-
-impl Block {
-    fn meets(&self, other: &Block) -> bool {
-        self.first <= other.last && other.first <= self.last
-    }
-}
+use super::PackStrategy;
+use super::conflicts::Conflicts;
 
 /// Offsets of blocks, in their order.
 #[derive(Clone, Debug)]
 pub(super) struct Packing {
     pub offsets: Vec<u64>,
     pub bytes: u64,
+    /// The order that blocks were placed in.
+    pub order: Vec<usize>,
+}
+
+/// How hard to try.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort<'a> {
+    /// Orders to try; all of them if empty.
+    pub strategies: &'a [PackStrategy],
+    /// Swaps to try after that.
+    pub swaps: usize,
+    /// An order that was good for a similar draft.
+    pub hint: Option<&'a [usize]>,
+    /// Good enough.
+    pub enough: u64,
 }
 
 /// Blocks begin at multiples of this, so that word loads of a row are aligned.
-const ALIGN: u64 = 4;
+pub(super) const ALIGN: u64 = 4;
+
+/// What an order is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub bytes: u64,
+    pub first: u32,
+    pub last: u32,
+}
+
+impl Extent {
+    fn ticks(&self) -> u64 {
+        u64::from(self.last - self.first) + 1
+    }
+}
+
+fn order(blocks: &[Extent], strategy: PackStrategy) -> Vec<usize> {
+    let key = |b: &Extent| match strategy {
+        PackStrategy::Size | PackStrategy::BestFit => (b.bytes, b.ticks()),
+        PackStrategy::Area => (b.bytes.saturating_mul(b.ticks()), b.bytes),
+        PackStrategy::Lifetime => (b.ticks(), b.bytes),
+        PackStrategy::Birth => (u64::from(u32::MAX - b.first), b.bytes),
+        PackStrategy::Death => (u64::from(b.last), b.bytes),
+    };
+    let mut order: Vec<usize> = (0..blocks.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(key(&blocks[i])));
+    order
+}
 
 /// Puts blocks behind `floor`.
-pub(super) fn pack(blocks: &[Block], floor: u64) -> Packing {
+pub(super) fn pack(blocks: &[Extent], conflicts: &Conflicts, floor: u64, effort: Effort<'_>) -> Packing {
     let floor = floor.next_multiple_of(ALIGN);
-    let by = |key: &dyn Fn(&Block) -> (u64, u64)| {
-        let mut order: Vec<usize> = (0..blocks.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(key(&blocks[i])));
-        order
-    };
-    let length = |b: &Block| u64::from(b.last - b.first + 1);
-    let orders = [
-        by(&|b| (b.bytes, length(b))),
-        by(&|b| (b.bytes * length(b), b.bytes)),
-        by(&|b| (length(b), b.bytes)),
-        by(&|b| (u64::from(u32::MAX - b.first), b.bytes)),
-    ];
-    let mut best: Option<(Packing, Vec<usize>)> = None;
-    for order in orders {
-        let p = first_fit(blocks, &order, floor);
-        if best.as_ref().is_none_or(|b| p.bytes < b.0.bytes) {
-            best = Some((p, order));
+    let strategies = if effort.strategies.is_empty() { &PackStrategy::ALL } else { effort.strategies };
+    let mut packer = Packer { blocks, conflicts, floor, taken: Vec::new(), offsets: vec![None; blocks.len()] };
+    let mut best: Option<Packing> = None;
+    if let Some(hint) = effort.hint.filter(|h| h.len() == blocks.len()) {
+        best = Some(packer.place(hint.to_vec(), false));
+    }
+    for &strategy in strategies {
+        if best.as_ref().is_some_and(|b| b.bytes <= effort.enough) {
+            break;
+        }
+        let p = packer.place(order(blocks, strategy), strategy == PackStrategy::BestFit);
+        if best.as_ref().is_none_or(|b| p.bytes < b.bytes) {
+            best = Some(p);
         }
     }
-    let Some((mut packing, mut order)) = best else { return Packing { offsets: Vec::new(), bytes: floor } };
-    // No packing beats the step with the most live bytes: stop there, or after a fixed number of swaps.
-    let bound = floor + lower_bound(blocks);
+    let mut best = best.unwrap_or(Packing { offsets: Vec::new(), bytes: floor, order: Vec::new() });
+    let n = best.order.len();
+    // The seed is fixed: the same model gives the same plan.
     let mut seed = 0x2545_F491u32;
     let mut random = |n: usize| {
         seed ^= seed << 13;
@@ -65,76 +83,70 @@ pub(super) fn pack(blocks: &[Block], floor: u64) -> Packing {
         seed ^= seed << 5;
         seed as usize % n
     };
-    for _ in 0..64 {
-        if packing.bytes <= bound || order.len() < 2 {
+    for turn in 0..effort.swaps {
+        if best.bytes <= effort.enough || n < 2 {
             break;
         }
-        let mut trial = order.clone();
-        let (a, b) = (random(trial.len()), random(trial.len()));
-        trial.swap(a, b);
-        let p = first_fit(blocks, &trial, floor);
-        if p.bytes <= packing.bytes {
-            (packing, order) = (p, trial);
+        let mut trial = best.order.clone();
+        if turn % 2 == 0 {
+            trial.swap(random(n), random(n));
+        } else {
+            // What reaches highest is placed earlier.
+            let top = |&at: &usize| best.offsets[trial[at]] + blocks[trial[at]].bytes;
+            let at = (0..n).max_by_key(top).unwrap_or(0);
+            let block = trial.remove(at);
+            trial.insert(random(at + 1), block);
+        }
+        let p = packer.place(trial, false);
+        if p.bytes <= best.bytes {
+            best = p;
         }
     }
-    packing
+    best
 }
 
-/// The most bytes alive at one step.
-pub(super) fn lower_bound(blocks: &[Block]) -> u64 {
-    let alive = |s: u32| blocks.iter().filter(|b| b.first <= s && s <= b.last).map(|b| b.bytes).sum();
-    blocks.iter().map(|b| alive(b.first)).max().unwrap_or(0)
+struct Packer<'a> {
+    blocks: &'a [Extent],
+    conflicts: &'a Conflicts,
+    floor: u64,
+    taken: Vec<(i64, i64)>,
+    offsets: Vec<Option<i64>>,
 }
 
-/// Each block at the lowest place where it meets no block that is there already.
-fn first_fit(blocks: &[Block], order: &[usize], floor: u64) -> Packing {
-    let mut offsets = vec![0; blocks.len()];
-    let mut placed: Vec<usize> = Vec::new();
-    let mut bytes = floor;
-    for &i in order {
-        let b = &blocks[i];
-        let mut taken: Vec<(u64, u64)> = placed
-            .iter()
-            .filter(|&&j| blocks[j].meets(b))
-            .map(|&j| (offsets[j], offsets[j] + blocks[j].bytes))
-            .collect();
-        taken.sort_unstable();
-        let mut at = floor;
-        for (from, to) in taken {
-            if at + b.bytes <= from {
-                break;
-            }
-            at = at.max(to.next_multiple_of(ALIGN));
-        }
-        offsets[i] = at;
-        placed.push(i);
-        bytes = bytes.max(at + b.bytes);
-    }
-    Packing { offsets, bytes }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn blocks_that_meet_never_overlap(raw in proptest::collection::vec((1u64..2000, 0u32..50, 0u32..20), 1..30)) {
-            let blocks: Vec<Block> = raw
-                .iter()
-                .enumerate()
-                .map(|(i, &(bytes, first, length))| Block { what: What::Group(i), bytes, rows: 0, first, last: first + length })
-                .collect();
-            let p = pack(&blocks, 10);
-            for (i, a) in blocks.iter().enumerate() {
-                prop_assert!(p.offsets[i] >= 10 && p.offsets[i].is_multiple_of(4) && p.offsets[i] + a.bytes <= p.bytes);
-                for (j, b) in blocks.iter().enumerate().skip(i + 1) {
-                    let apart = p.offsets[i] + a.bytes <= p.offsets[j] || p.offsets[j] + b.bytes <= p.offsets[i];
-                    prop_assert!(apart || !a.meets(b));
+impl Packer<'_> {
+    /// Each block at the lowest place that is free while it lives; or (best fit) in the tightest gap.
+    fn place(&mut self, order: Vec<usize>, tightest: bool) -> Packing {
+        let floor = self.floor as i64;
+        self.offsets.fill(None);
+        let mut bytes = self.floor;
+        for &i in &order {
+            self.taken.clear();
+            for (j, forbidden) in self.conflicts.of(i) {
+                if let Some(at) = self.offsets[*j] {
+                    self.taken.extend(forbidden.iter().map(|&(lo, hi)| (at + lo, at + hi)).filter(|t| t.1 >= floor));
                 }
             }
-            prop_assert!(p.bytes >= lower_bound(&blocks));
+            self.taken.sort_unstable();
+            let mut at = floor;
+            let mut gap: Option<(i64, i64)> = None;
+            for &(lo, hi) in &self.taken {
+                if at < lo {
+                    if !tightest {
+                        break;
+                    }
+                    if gap.is_none_or(|g| lo - at < g.0) {
+                        gap = Some((lo - at, at));
+                    }
+                }
+                if at <= hi {
+                    at = hi + ALIGN as i64 & !(ALIGN as i64 - 1);
+                }
+            }
+            let at = gap.map_or(at, |g| g.1);
+            self.offsets[i] = Some(at);
+            bytes = bytes.max(at as u64 + self.blocks[i].bytes);
         }
+        let offsets = self.offsets.iter().map(|o| o.unwrap_or(floor) as u64).collect();
+        Packing { offsets, bytes, order }
     }
 }

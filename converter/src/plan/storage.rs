@@ -3,6 +3,7 @@
 use carafe::{Need, OpCode};
 
 use super::is_view;
+use super::units::Units;
 use crate::lower::{Lowered, Operand};
 
 /// Where a tensor lies in its group.
@@ -14,12 +15,41 @@ pub(super) struct Place {
 }
 
 /// Tensors (results of nodes, then inputs) sorted into groups that share a buffer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Storage {
     places: Vec<Place>,
     members: Vec<Vec<usize>>,
     /// By tensor: nodes that read it.
     users: Vec<Vec<usize>>,
+    /// By group.
+    shapes: Vec<Shape>,
+}
+
+/// What a group holds.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// Bytes of the whole map.
+    pub bytes: u64,
+    /// Bytes of a row of the largest member.
+    pub row: u64,
+    /// Rows of it.
+    pub h: u16,
+    /// All members have such rows, so that a ring can hold them.
+    pub uniform: bool,
+    /// Pieces with lifetimes of their own.
+    pub units: Units,
+}
+
+/// Whether a node's result takes the place of an operand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Overwrite {
+    /// Of the operand made last, if nothing speaks against it; else of the other.
+    #[default]
+    Last,
+    /// The other way round.
+    First,
+    /// Of none.
+    Never,
 }
 
 /// Index of an operand among the tensors.
@@ -31,7 +61,7 @@ pub(super) fn tensor(model: &Lowered, operand: Operand) -> usize {
 }
 
 impl Storage {
-    pub fn of(model: &Lowered, needs: &[Need]) -> Self {
+    pub fn of(model: &Lowered, needs: &[Need], overwrite: &[Overwrite]) -> Self {
         let nodes = model.nodes.len();
         let tensors = nodes + model.inputs.len();
         let mut users = vec![Vec::new(); tensors];
@@ -56,17 +86,18 @@ impl Storage {
                 }
             }
         }
-        let mut this = Self { places, members: vec![Vec::new(); tensors], users };
+        let mut this = Self { places, members: vec![Vec::new(); tensors], users, shapes: Vec::new() };
         for t in 0..tensors {
             this.members[this.places[t].group].push(t);
         }
         for n in 0..nodes {
             if model.nodes[n].op == OpCode::Reshape {
                 this.join(n, tensor(model, model.nodes[n].inputs[0]));
-            } else if needs[n].in_place != 0 {
-                this.overwrite(model, needs, n, &info);
+            } else if needs[n].in_place != 0 && overwrite[n] != Overwrite::Never {
+                this.overwrite(model, needs, n, overwrite[n], &info);
             }
         }
+        this.shapes = this.members.iter().map(|m| this.shape(m, &info)).collect();
         this
     }
 
@@ -85,7 +116,14 @@ impl Storage {
     }
 
     /// Lets node `n` overwrite an operand, if nobody else reads what lies there.
-    fn overwrite(&mut self, model: &Lowered, needs: &[Need], n: usize, info: &impl Fn(usize) -> carafe::TensorInfo) {
+    fn overwrite(
+        &mut self,
+        model: &Lowered,
+        needs: &[Need],
+        n: usize,
+        how: Overwrite,
+        info: &impl Fn(usize) -> carafe::TensorInfo,
+    ) {
         if self.members[self.places[n].group].len() > 1 || is_view(model.nodes[n].op) {
             return;
         }
@@ -96,6 +134,9 @@ impl Storage {
             .collect();
         // The operand that was made last waits the shortest, so its ring is the smaller one to grow.
         candidates.sort_by_key(|&(_, t)| std::cmp::Reverse(if t < model.nodes.len() { t + 1 } else { 0 }));
+        if how == Overwrite::First {
+            candidates.reverse();
+        }
         for (_, t) in candidates {
             let place = self.places[t];
             let plain = place.offset == 0 && place.pixel_stride == info(t).c && info(t).same_shape(&info(n));
@@ -110,6 +151,18 @@ impl Storage {
                 return;
             }
         }
+    }
+
+    fn shape(&self, members: &[usize], info: &impl Fn(usize) -> carafe::TensorInfo) -> Shape {
+        let rows = |&t: &usize| (u64::from(info(t).w) * u64::from(self.places[t].pixel_stride), info(t).h);
+        let all = || members.iter().map(rows);
+        let (bytes, row, h) = all().map(|(row, h)| (row * u64::from(h), row, h)).max().unwrap_or((0, 0, 0));
+        Shape { bytes, row, h, uniform: all().all(|r| r == (row, h)), units: Units::of(bytes, all()) }
+    }
+
+    /// What a group holds.
+    pub fn shape_of(&self, group: usize) -> &Shape {
+        &self.shapes[group]
     }
 
     pub fn groups(&self) -> usize {

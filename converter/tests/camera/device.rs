@@ -133,7 +133,7 @@ fn every_plan_gives_the_same_bits() {
         let want = run(&c.blob, &x);
         for push_rows in [false, true] {
             for cuts in [None, Some(vec![]), Some((1..c.lowered.nodes.len()).collect()), Some(vec![1])] {
-                let plan = plan::plan(&c.lowered, &PlanOptions { push_rows, cuts }).unwrap();
+                let plan = plan::plan(&c.lowered, &PlanOptions { push_rows, cuts, ..PlanOptions::default() }).unwrap();
                 let blob = write::write(&c.lowered, &plan, section, &Options::default().write).unwrap();
                 assert_eq!(run(&blob, &x), want, "net {which}");
             }

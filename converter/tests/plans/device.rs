@@ -10,9 +10,16 @@ use carafe_converter::write::{WriteOptions, write};
 use carafe_graph::{Op, Tensor, ValueId, exec};
 use carafe_quantizer::{Quant, QuantGraph};
 
-/// Every node a segment of its own: whole maps.
+/// Every node a segment of its own, no two maps on each other while either is needed, and nothing overwritten.
 pub fn whole(lowered: &Lowered) -> PlanOptions {
-    PlanOptions { push_rows: false, cuts: Some((1..lowered.nodes.len()).collect()) }
+    let n = lowered.nodes.len();
+    PlanOptions {
+        cuts: Some((1..n).collect()),
+        bands: Some(vec![1; n]),
+        in_place: Some(vec![false; n]),
+        grow: false,
+        ..PlanOptions::default()
+    }
 }
 
 /// A plan and the blob of it.

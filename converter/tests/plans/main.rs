@@ -2,6 +2,7 @@
 //! that was planned, and every node means what its float counterpart means.
 
 mod device;
+mod grow;
 mod model;
 mod odd;
 mod random;

@@ -12,7 +12,15 @@ use carafe_graph::{Activation, UnaryOp};
 use crate::device::{blob, hold_against_float, inputs, run, whole};
 use crate::model;
 
-const ONE_SEGMENT: PlanOptions = PlanOptions { push_rows: false, cuts: Some(Vec::new()) };
+/// One segment, a row a step.
+const ONE_SEGMENT: PlanOptions = PlanOptions {
+    push_rows: false,
+    cuts: Some(Vec::new()),
+    bands: Some(Vec::new()),
+    in_place: Some(Vec::new()),
+    grow: true,
+    strategy: None,
+};
 
 /// Plans a model as one segment; proves that the plan gives the bits of whole maps and of the float meaning, and
 /// that the high-water mark is what was planned.
@@ -147,7 +155,7 @@ fn a_pushed_input_never_exists_as_a_whole() {
     let data = inputs(&lowered, 8);
     let (_, reference) = blob(&lowered, &whole(&lowered));
     let want = run(&reference, &data).outputs;
-    let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, cuts: None });
+    let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, ..PlanOptions::default() });
     assert!(plan.arena_bytes < 32 * 8 * 3, "{} bytes of arena", plan.arena_bytes);
     assert_eq!(run(&blob, &data).outputs, want);
 
@@ -197,7 +205,7 @@ fn pushed_inputs_without_a_ring_are_given_as_a_whole() {
     let data = inputs(&lowered, 9);
     let (_, reference) = blob(&lowered, &whole(&lowered));
     for cuts in [None, Some(vec![]), Some(vec![2, 4])] {
-        let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, cuts });
+        let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, cuts, ..PlanOptions::default() });
         let got = run(&blob, &data);
         assert_eq!(got.outputs, run(&reference, &data).outputs);
         assert_eq!(got.high_water, plan.arena_bytes as usize);
@@ -239,7 +247,7 @@ fn outputs_are_tensors_of_their_own() {
     }
     let (lowered, plan) = one_segment(&mut m);
     let data = inputs(&lowered, 12);
-    let (_, blob) = blob(&lowered, &PlanOptions { push_rows: true, cuts: None });
+    let (_, blob) = blob(&lowered, &PlanOptions { push_rows: true, ..PlanOptions::default() });
     let got = run(&blob, &data).outputs;
     assert_eq!(got[0], data[0]);
     assert_eq!((&got[1], &got[3]), (&got[2], &got[4]));

@@ -30,7 +30,7 @@ fn small(mut m: model::Model, options: &PlanOptions) -> Vec<u8> {
 
 /// Every op, in rings and as whole maps, pushed and given; and the bundled model.
 fn blobs() -> Vec<Vec<u8>> {
-    let rings = |push_rows| PlanOptions { push_rows, cuts: Some(vec![]) };
+    let rings = |push_rows| PlanOptions { push_rows, cuts: Some(vec![]), ..PlanOptions::default() };
     let mut chain = model::Model::new(1);
     let x = chain.input(&[1, 9, 6, 3]);
     let a = chain.conv3(x, 4);
@@ -64,7 +64,7 @@ fn blobs() -> Vec<Vec<u8>> {
     let samples: Vec<_> = (0..4).map(|_| vec![random.tensor(&shape)]).collect();
     let digits = convert(digits, &samples, &Options::default(), &()).unwrap().blob;
 
-    let whole = PlanOptions { push_rows: false, cuts: Some((1..40).collect()) };
+    let whole = PlanOptions { cuts: Some((1..40).collect()), ..PlanOptions::default() };
     let again = |seed| {
         let mut m = model::Model::new(seed);
         let x = m.input(&[1, 7, 4, 2]);

@@ -1,0 +1,218 @@
+//! Random graphs. To add an op, write a [`Make`] and put it into [`MAKERS`].
+
+use carafe_graph::{Activation, BinaryOp, Conv2d, Op, Pads, PoolKind, UnaryOp, ValueId};
+
+use crate::model::{Model, Random, plain};
+
+/// A graph under construction.
+pub struct Growing {
+    pub m: Model,
+    /// Values of rank 4, oldest first.
+    pub maps: Vec<ValueId>,
+    /// Values of rank 2.
+    pub vectors: Vec<ValueId>,
+}
+
+/// Adds something that reads `x`, a map; numbers choose the details. None if it does not fit what is there.
+type Make = fn(&mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId>;
+
+/// What can be added, and how often.
+const MAKERS: [(usize, Make); 14] = [
+    (2, conv),
+    (2, depthwise),
+    (1, pool),
+    (2, add),
+    (2, concat),
+    (1, skip),
+    (1, bottleneck),
+    (2, unary),
+    (1, mean),
+    (1, dense),
+    (1, reshape),
+    (1, softmax),
+    (1, from_vector),
+    (2, output),
+];
+
+/// One step of making a graph: what to add, and numbers that choose the details.
+pub type Growth = (usize, u64);
+
+/// Kinds of [`Growth`]: its first number is below this.
+pub fn kinds() -> usize {
+    MAKERS.iter().map(|m| m.0).sum()
+}
+
+/// A graph that grows step by step; steps that do not fit what is there are left out.
+pub fn grow(seed: u64, [h, w, c]: [usize; 3], second: bool, steps: &[Growth]) -> Model {
+    let mut m = Model::new(seed);
+    let mut maps = vec![m.input(&[1, h, w, c])];
+    if second {
+        maps.push(m.input(&[1, h, w, 2]));
+    }
+    let mut g = Growing { m, maps, vectors: Vec::new() };
+    for &(kind, numbers) in steps {
+        let mut n = Random(numbers);
+        // Later values more often, so that graphs are deep.
+        let back = n.below(g.maps.len()).min(n.below(g.maps.len()));
+        let x = g.maps[g.maps.len() - 1 - back];
+        let mut left = kind;
+        let make = MAKERS.iter().find(|(weight, _)| {
+            let here = left < *weight;
+            left = left.saturating_sub(*weight);
+            here
+        });
+        let Some(made) = make.and_then(|(_, make)| make(&mut g, x, &mut n)) else { continue };
+        if g.m.shape(made).len() == 4 { g.maps.push(made) } else { g.vectors.push(made) }
+    }
+    let Growing { mut m, maps, .. } = g;
+    // What was made last is always an output: there is something to run.
+    let last = match m.graph.nodes.last().map(|n| n.outputs[0]) {
+        Some(last) => last,
+        None => m.conv3(maps[0], 2),
+    };
+    if !m.graph.outputs.contains(&last) {
+        m.output(last);
+    }
+    m
+}
+
+fn activation(n: &mut Random) -> Activation {
+    [Activation::None, Activation::Relu, Activation::Clamp(-0.5, 1.5)][n.below(3)]
+}
+
+/// A convolution whose kernel fits, or none.
+fn convolution(g: &mut Growing, x: ValueId, n: &mut Random, depthwise: bool) -> Option<ValueId> {
+    let shape = g.m.shape(x);
+    let kernel = [1 + n.below(3), 1 + n.below(3)];
+    let dilations = if n.below(4) == 0 { [2, 2] } else { [1, 1] };
+    let pads = Pads { top: n.below(3), left: n.below(3), bottom: n.below(3), right: n.below(3) };
+    let fits = |size: usize, k: usize, d: usize, p: usize| size + p > (k - 1) * d;
+    if !fits(shape[1], kernel[0], dilations[0], pads.top + pads.bottom)
+        || !fits(shape[2], kernel[1], dilations[1], pads.left + pads.right)
+    {
+        return None;
+    }
+    let op = Conv2d {
+        strides: [1 + n.below(2), 1 + n.below(2)],
+        dilations,
+        pads,
+        groups: usize::from(!depthwise),
+        activation: activation(n),
+        ..plain(1, 0)
+    };
+    let channels = if depthwise { 1 + n.below(2) } else { 1 + n.below(5) };
+    (shape[3] * channels <= 64).then(|| g.m.conv(x, channels, op, kernel))
+}
+
+fn conv(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    convolution(g, x, n, false)
+}
+
+fn depthwise(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    convolution(g, x, n, true)
+}
+
+fn pool(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let shape = g.m.shape(x);
+    let kind = [PoolKind::Max, PoolKind::AverageExcludePad, PoolKind::AverageIncludePad][n.below(3)];
+    let (kernel, stride) = (1 + n.below(3), 1 + n.below(2));
+    let pad = n.below(2).min(kernel - 1);
+    (shape[1] + 2 * pad >= kernel && shape[2] + 2 * pad >= kernel).then(|| g.m.pool(x, kind, kernel, stride, pad))
+}
+
+fn add(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let shape = g.m.shape(x);
+    let same: Vec<ValueId> = g.maps.iter().copied().filter(|&v| g.m.shape(v) == shape).collect();
+    let other = same[n.below(same.len())];
+    let op = if n.below(3) == 0 { BinaryOp::Sub } else { BinaryOp::Add };
+    Some(g.m.node(Op::Binary { op, activation: activation(n) }, &[x, other]))
+}
+
+fn concat(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let shape = g.m.shape(x);
+    let fits = |v: &ValueId| g.m.shape(*v)[1..3] == shape[1..3] && g.m.shape(*v)[3] < 12;
+    let like: Vec<ValueId> = g.maps.iter().copied().filter(fits).collect();
+    if like.is_empty() {
+        return None;
+    }
+    let parts: Vec<ValueId> = (0..2 + n.below(2)).map(|_| like[n.below(like.len())]).collect();
+    Some(g.m.concat(&parts))
+}
+
+/// A long branch joined with what it started from: the skip waits.
+fn skip(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    if g.m.shape(x)[3] >= 12 {
+        return None;
+    }
+    let mut y = x;
+    for _ in 0..1 + n.below(3) {
+        y = g.m.conv3(y, 1 + n.below(4));
+        g.maps.push(y);
+    }
+    Some(g.m.concat(&[x, y]))
+}
+
+/// A small U-net: down, through, and up again by giving the elements of the small map other extents (which needs all
+/// of it at once), joined with what it started from.
+fn bottleneck(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, c] = g.m.shape(x)[..] else { return None };
+    if h % 2 != 0 || w % 2 != 0 || c > 6 {
+        return None;
+    }
+    let mut y = g.m.conv(x, 4 * c, Conv2d { activation: activation(n), ..plain(2, 1) }, [3, 3]);
+    if n.below(2) == 0 {
+        y = g.m.conv3(y, 4 * c);
+    }
+    let y = g.m.reshape(y, &[1, h, w, c]);
+    let y = g.m.conv3(y, 1 + n.below(4));
+    Some(g.m.concat(&[x, y]))
+}
+
+fn unary(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let ops = [UnaryOp::Relu, UnaryOp::Sigmoid, UnaryOp::HardSwish, UnaryOp::LeakyRelu(0.1), UnaryOp::Tanh];
+    Some(g.m.unary(x, ops[n.below(ops.len())]))
+}
+
+fn mean(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    Some(g.m.mean(x, n.below(2) == 0))
+}
+
+fn dense(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let from = match g.vectors.last() {
+        Some(&v) if n.below(3) > 0 => v,
+        _ => x,
+    };
+    Some(g.m.dense(from, 1 + n.below(5), activation(n)))
+}
+
+fn reshape(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, c] = g.m.shape(x)[..] else { return None };
+    let elements = h * w * c;
+    let to: &[usize] = match n.below(4) {
+        0 => &[1, elements],
+        1 => &[1, h, w * c, 1],
+        2 => &[1, 1, 1, elements],
+        _ => &[1, w, h, c],
+    };
+    Some(g.m.reshape(x, to))
+}
+
+fn softmax(g: &mut Growing, x: ValueId, _: &mut Random) -> Option<ValueId> {
+    let axis = g.m.shape(x).len() - 1;
+    Some(g.m.node(Op::Softmax { axis }, &[x]))
+}
+
+/// A vector as a map of one pixel.
+fn from_vector(g: &mut Growing, _: ValueId, _: &mut Random) -> Option<ValueId> {
+    let v = *g.vectors.last()?;
+    let c = g.m.shape(v)[1];
+    Some(g.m.reshape(v, &[1, 1, 1, c]))
+}
+
+/// Makes a map an output of the graph.
+fn output(g: &mut Growing, x: ValueId, _: &mut Random) -> Option<ValueId> {
+    if !g.m.graph.inputs.contains(&x) && !g.m.graph.outputs.contains(&x) {
+        g.m.output(x);
+    }
+    None
+}
