@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod interrupt;
 mod memory;
+mod plan_map;
 mod tensors;
 mod ui;
 mod words;

@@ -1,14 +1,17 @@
 use std::path::PathBuf;
 
+use anyhow::Context;
 use carafe::arithmetic::{Arithmetic, Native, Tflite};
 use carafe::blob::StringKind;
 use carafe::ops::ConvRecord;
 use carafe::{Model, Node, OpCode};
+use carafe_converter::plan::{Alive, Use};
 use serde::Serialize;
 
 use super::convert::macs;
 use crate::files;
 use crate::memory::{self, Memory};
+use crate::plan_map::{self, Map};
 use crate::tensors::{self, Io};
 use crate::ui::{DIM, HEADING, Ui};
 use crate::words::{self, Align};
@@ -19,9 +22,12 @@ pub struct Args {
     /// The blob
     #[arg(value_name = "FILE.carafe")]
     file: PathBuf,
-    /// Also show where every buffer lies in the arena, and when it is needed
+    /// Also draw where every buffer lies in the arena, and when each of its rows is needed
     #[arg(long)]
     plan: bool,
+    /// Draw the plan into a file
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -64,8 +70,32 @@ struct Op {
 struct Plan {
     /// Row counters at the front of the arena.
     counter_bytes: usize,
+    /// Scratch of the segment that takes the most.
+    scratch_bytes: u32,
+    /// Most bytes alive at one tick: no packing of this schedule takes less.
+    bound_bytes: u64,
+    /// The first tick where they are. Ticks are steps and pushed rows, counted from 1; 0 is before the first.
+    peak_tick: u32,
+    ticks: u32,
+    /// Bytes alive at each tick, from tick 0.
+    alive_bytes: Vec<u64>,
     buffers: Vec<Buffer>,
     segments: Vec<Segment>,
+    /// What lies in the arena, row by row. What shares bytes does not share ticks.
+    uses: Vec<Piece>,
+}
+
+#[derive(Serialize)]
+struct Piece {
+    /// `rows` of a buffer, `sums` of an op, `scratch` of a segment.
+    what: &'static str,
+    /// Which buffer, op or segment.
+    index: u16,
+    row: u16,
+    offset: u32,
+    bytes: u32,
+    first_tick: u32,
+    last_tick: u32,
 }
 
 #[derive(Serialize)]
@@ -91,10 +121,12 @@ struct Segment {
 
 /// Shows it.
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    if let Some(svg) = &args.svg {
+        files::check_output(svg, &[&args.file])?;
+    }
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
-    let memory =
-        memory::follow(&model).map_err(|e| e.context(format!("{}: can't be followed", args.file.display())))?;
+    let memory = memory::follow(&model).with_context(|| format!("{}: can't be followed", args.file.display()))?;
     let strings = model.strings();
     let json = Json {
         name: strings.find(StringKind::Model, 0).unwrap_or_default().to_owned(),
@@ -119,7 +151,15 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         ops: (0..model.nodes()).filter_map(|n| op(&model, &memory, n)).collect(),
         plan: args.plan.then(|| plan(&model, &memory)),
     };
-    ui.answer(&json, || text(&json, ui))
+    let map = || Map::of(&model, &json.name, &memory.timeline);
+    if let Some(svg) = &args.svg {
+        files::Pending::write(svg, plan_map::svg(&map()).as_bytes())?.publish()?;
+        ui.note(&format!("{}: written", svg.display()));
+    }
+    ui.answer(&json, || {
+        let drawn = args.plan.then(|| plan_map::text(&map(), ui.width)).unwrap_or_default();
+        text(&json, ui) + &drawn
+    })
 }
 
 fn op(model: &Model<'_>, memory: &Memory, n: u16) -> Option<Op> {
@@ -166,15 +206,19 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
     };
     let buffer = |b: u16| {
         let record = model.buffer(b)?;
-        let life = memory.lives.get(usize::from(b)).copied().flatten();
+        let accumulates = |n: &u16| model.node(*n).is_ok_and(|node| node.header.accumulator() == Some(b));
+        let life = memory.timeline.life(b).or_else(|| {
+            let sums = |u: &&Use| matches!(u.what, Alive::Sums(n) if accumulates(&n));
+            memory.timeline.uses.iter().find(sums).map(|u| (u.first, u.last))
+        });
         Some(Buffer {
             index: b,
             offset: record.offset,
             length: record.length,
             ring_rows: record.rows,
             holds: holds(b),
-            first_step: life.map(|l| l.0),
-            last_step: life.map(|l| l.1),
+            first_step: life.map(|l| memory.step(l.0)),
+            last_step: life.map(|l| memory.step(l.1)),
         })
     };
     let segment = |s: u16| {
@@ -187,10 +231,27 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
             scratch_bytes: r.scratch_length,
         })
     };
+    let piece = |u: &Use| {
+        let (what, index) = match u.what {
+            Alive::Rows(b) => ("rows", b),
+            Alive::Sums(n) => ("sums", n),
+            Alive::Scratch(s) => ("scratch", s),
+        };
+        Piece { what, index, row: u.row, offset: u.offset, bytes: u.bytes, first_tick: u.first, last_tick: u.last }
+    };
+    let timeline = &memory.timeline;
+    let (bound_bytes, peak_tick) = timeline.peak();
+    let scratch = |s: u16| model.segment_record(s).map(|r| r.scratch_length);
     Plan {
         counter_bytes: model.counter_bytes(),
+        scratch_bytes: (0..model.segments()).filter_map(scratch).max().unwrap_or(0),
+        bound_bytes,
+        peak_tick,
+        ticks: timeline.ticks(),
+        alive_bytes: timeline.alive.clone(),
         buffers: (0..model.buffers()).filter_map(buffer).collect(),
         segments: (0..model.segments()).filter_map(segment).collect(),
+        uses: timeline.uses.iter().map(piece).collect(),
     }
 }
 
@@ -277,5 +338,6 @@ fn plan_text(plan: &Plan) -> String {
         vec![s.index.to_string(), format!("{}..{last}", s.first_op), scratch]
     };
     text.push_str(&words::table(&head, &plan.segments.iter().map(row).collect::<Vec<_>>()));
+    text.push('\n');
     text
 }

@@ -8,3 +8,4 @@ mod guide;
 mod inputs;
 mod interrupt;
 mod json;
+mod plan;

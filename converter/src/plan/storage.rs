@@ -137,8 +137,13 @@ impl Storage {
         if how == Overwrite::First {
             candidates.reverse();
         }
-        for (_, t) in candidates {
+        for (k, t) in candidates {
             let place = self.places[t];
+            // The other operand may be the same memory under another name.
+            let mut others = model.nodes[n].inputs.iter().enumerate().filter(|&(i, _)| i != k);
+            if others.any(|(_, &o)| self.places[tensor(model, o)].group == place.group) {
+                continue;
+            }
             let plain = place.offset == 0 && place.pixel_stride == info(t).c && info(t).same_shape(&info(n));
             let group = &self.members[place.group];
             let chain = |u: &usize| *u == n || group.contains(u);

@@ -126,6 +126,21 @@ fn an_operand_with_another_reader_keeps_its_place() {
     assert_ne!(plan.tensors[tables.1].buffer, plan.tensors[tables.0].buffer);
 }
 
+/// A sum of a tensor with itself under another name: neither operand may be overwritten.
+#[test]
+fn one_memory_under_two_names_is_not_overwritten() {
+    let mut m = model::Model::new(12);
+    let x = m.input(&[1, 4, 4, 2]);
+    let a = m.conv3(x, 2);
+    let b = m.reshape(a, &[1, 4, 8, 1]);
+    let b = m.reshape(b, &[1, 4, 4, 2]);
+    let y = m.add(b, a, Activation::None);
+    m.output(y);
+    let (lowered, plan) = one_segment(&mut m);
+    let add = nth(&lowered, OpCode::Add, 0);
+    assert_ne!(plan.tensors[add].buffer, plan.tensors[nth(&lowered, OpCode::Conv2d, 0)].buffer);
+}
+
 #[test]
 fn branches_of_a_sum_arrive_at_different_times() {
     let mut m = model::Model::new(5);

@@ -1,0 +1,75 @@
+//! Plans as pictures.
+
+use serde_json::Value;
+
+use crate::common::{Folder, blob, carafe};
+
+fn plan() -> Value {
+    carafe(["inspect", &blob(), "--plan", "--json"]).ok().json()
+}
+
+#[test]
+fn the_map_fits_a_terminal_and_shows_what_is_alive() {
+    let json = plan();
+    let text = carafe(["inspect", &blob(), "--plan"]).ok().stdout;
+    let number = |v: &Value| v.as_u64().unwrap();
+    let count = |n: u64| if n < 1000 { n.to_string() } else { format!("{},{:03}", n / 1000, n % 1000) };
+    let (arena, bound) = (number(&json["arena_bytes"]), number(&json["plan"]["bound_bytes"]));
+    let summary = text.lines().find(|l| l.contains("bytes of arena; most alive at once")).expect("a summary");
+    for part in [count(arena), count(bound), format!("row counters {}", number(&json["plan"]["counter_bytes"]))] {
+        assert!(summary.contains(&part), "`{part}` is missing in: {summary}");
+    }
+    let map: Vec<&str> = text.lines().filter_map(|l| l.split_once(" |")).map(|(_, map)| map).collect();
+    assert_eq!(map.len(), 24, "{text}");
+    let width = map[0].chars().count();
+    assert!(width > 40 && text.lines().filter(|l| l.contains(" |")).all(|l| l.chars().count() <= 80), "{text}");
+    assert!(map.iter().all(|l| l.chars().count() == width), "{text}");
+    // The arena is used to its last byte at some time, and every letter has its line in the legend.
+    assert!(map[0].chars().any(|c| c != '.'), "{text}");
+    for letter in map.iter().flat_map(|l| l.chars()).filter(|&c| c != '.') {
+        assert!(text.lines().any(|l| l.starts_with(&format!("  {letter}  "))), "{letter} has no legend:\n{text}");
+    }
+    assert_eq!(text.matches("^ tick").count() + text.matches("bytes alive ^").count(), 1, "{text}");
+    // Without the option nothing is drawn.
+    assert!(!carafe(["inspect", &blob()]).ok().stdout.contains("most alive at once"));
+}
+
+#[test]
+fn the_svg_is_well_formed_and_has_a_shape_per_buffer() {
+    let folder = Folder::new();
+    let file = folder.at("plan.svg");
+    carafe(["inspect", &blob(), "--svg", &file]).ok();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let doc = roxmltree::Document::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let root = doc.root_element();
+    assert_eq!((root.tag_name().name(), root.tag_name().namespace()), ("svg", Some("http://www.w3.org/2000/svg")));
+    let json = plan();
+    let uses = json["plan"]["uses"].as_array().unwrap();
+    let owners: std::collections::BTreeSet<(&str, u64)> =
+        uses.iter().map(|u| (u["what"].as_str().unwrap(), u["index"].as_u64().unwrap())).collect();
+    let shapes: Vec<_> = doc.descendants().filter(|n| n.attribute("class") == Some("buffer")).collect();
+    assert_eq!(shapes.len(), owners.len());
+    // Each row has its rectangle, inside the picture; each shape says what it is.
+    let paths: Vec<&str> = doc.descendants().filter_map(|n| n.attribute("d")).collect();
+    assert_eq!(paths.iter().map(|d| d.matches('M').count()).sum::<usize>(), uses.len());
+    let numbers = |d: &str| -> Vec<f64> {
+        d.split(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .filter(|s| !s.is_empty())
+            .map(|s| s.parse().unwrap())
+            .collect()
+    };
+    let size = |name: &str| root.attribute(name).unwrap().parse::<f64>().unwrap();
+    let most = size("width").max(size("height"));
+    assert!(paths.iter().flat_map(|d| numbers(d)).all(|x| (0.0..=most).contains(&x)));
+    assert!(shapes.iter().all(|s| s.children().any(|c| c.has_tag_name("title") || c.tag_name().name() == "title")));
+    let texts: Vec<&str> =
+        doc.descendants().filter(|n| n.tag_name().name() == "text").filter_map(|n| n.text()).collect();
+    for part in ["Memory plan of digits", "time in ticks", "address in the arena", "peak: ", "row counters: "] {
+        assert!(texts.iter().any(|t| t.contains(part)), "`{part}` is missing in {texts:?}");
+    }
+    // The legend has a line per shape and one for the counters.
+    let legend = doc.descendants().find(|n| n.attribute("id") == Some("legend")).expect("a legend");
+    assert_eq!(legend.children().filter(|n| n.tag_name().name() == "text").count(), owners.len() + 1);
+    // It does not overwrite the blob.
+    carafe(["inspect", &blob(), "--svg", &blob()]).fails(1, &[".carafe"]);
+}
