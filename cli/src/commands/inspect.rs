@@ -157,7 +157,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         ui.note(&format!("{}: written", svg.display()));
     }
     ui.answer(&json, || {
-        let drawn = args.plan.then(|| plan_map::text(&map(), ui.width)).unwrap_or_default();
+        let drawn = if args.plan { plan_map::text(&map(), ui.width) } else { String::new() };
         text(&json, ui) + &drawn
     })
 }

@@ -6,18 +6,20 @@
 
 use super::block::{Block, Cell, Life};
 
-/// By block: the others that it meets, with the forbidden differences of offsets (its own minus the other's), as closed
-/// intervals in order.
+/// A block that is met, and the forbidden differences of offsets (one's own minus the other's): closed intervals in order.
+pub(super) type Forbidden = (usize, Vec<(i64, i64)>);
+
+/// By block: the others that it meets.
 #[derive(Clone, Debug)]
 pub(super) struct Conflicts {
-    of: Vec<Vec<(usize, Vec<(i64, i64)>)>>,
+    of: Vec<Vec<Forbidden>>,
 }
 
 impl Conflicts {
     /// Of all pairs.
     pub fn new(blocks: &[Block]) -> Self {
         let shapes: Vec<Option<Shape>> = blocks.iter().map(Shape::of).collect();
-        let mut of: Vec<Vec<(usize, Vec<(i64, i64)>)>> = vec![Vec::new(); blocks.len()];
+        let mut of: Vec<Vec<Forbidden>> = vec![Vec::new(); blocks.len()];
         for (i, a) in blocks.iter().enumerate() {
             for (j, b) in blocks.iter().enumerate().skip(i + 1) {
                 let (Some(sa), Some(sb)) = (&shapes[i], &shapes[j]) else { continue };
@@ -36,7 +38,7 @@ impl Conflicts {
     }
 
     /// Of block `i`.
-    pub fn of(&self, i: usize) -> &[(usize, Vec<(i64, i64)>)] {
+    pub fn of(&self, i: usize) -> &[Forbidden] {
         &self.of[i]
     }
 }

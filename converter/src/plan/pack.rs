@@ -139,7 +139,7 @@ impl Packer<'_> {
                     }
                 }
                 if at <= hi {
-                    at = hi + ALIGN as i64 & !(ALIGN as i64 - 1);
+                    at = (hi + ALIGN as i64) & !(ALIGN as i64 - 1);
                 }
             }
             let at = gap.map_or(at, |g| g.1);
@@ -148,5 +148,73 @@ impl Packer<'_> {
         }
         let offsets = self.offsets.iter().map(|o| o.unwrap_or(floor) as u64).collect();
         Packing { offsets, bytes, order }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::{Block, Cell, What, alive};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A block of rows that are born and die in order, as those of a map, or that live again and again, as slots.
+    fn block(i: usize, rows: &[(u64, u32, u32)], again: u32) -> Block {
+        let mut cells = Vec::new();
+        let (mut at, mut first, mut last) = (0, 0, 0);
+        for &(bytes, later, longer) in rows {
+            first += later;
+            last = (first + longer).max(last);
+            let lives = (0..=again).map(|k| (first + k * 40, (last + k * 40).min(first + k * 40 + 39))).collect();
+            cells.push(Cell { bytes: at..at + bytes, lives });
+            at += bytes;
+        }
+        Block::of(What::Group(i), at, 0, cells.into_iter())
+    }
+
+    proptest! {
+        #[test]
+        fn rows_that_live_together_never_overlap(
+            raw in proptest::collection::vec(
+                (proptest::collection::vec((1u64..300, 0u32..4, 0u32..9), 1..7), 0u32..3), 1..14),
+            which in 0usize..7,
+        ) {
+            let blocks: Vec<Block> = raw.iter().enumerate().map(|(i, (rows, again))| block(i, rows, *again)).collect();
+            let extents: Vec<Extent> = blocks.iter().map(Block::extent).collect();
+            let strategies = PackStrategy::ALL.get(which).copied();
+            let effort = Effort { strategies: strategies.as_slice(), swaps: 20, hint: None, enough: 0 };
+            let p = pack(&extents, &Conflicts::new(&blocks), 10, effort);
+            for (i, a) in blocks.iter().enumerate() {
+                prop_assert!(p.offsets[i] >= 10 && p.offsets[i].is_multiple_of(ALIGN));
+                prop_assert!(p.offsets[i] + a.bytes <= p.bytes);
+                for (j, b) in blocks.iter().enumerate().skip(i + 1) {
+                    for (x, y) in a.cells.iter().flat_map(|x| b.cells.iter().map(move |y| (x, y))) {
+                        let apart = p.offsets[i] + x.bytes.end <= p.offsets[j] + y.bytes.start
+                            || p.offsets[j] + y.bytes.end <= p.offsets[i] + x.bytes.start;
+                        let meet = x.lives.iter().any(|l| y.lives.iter().any(|m| l.0 <= m.1 && m.0 <= l.1));
+                        prop_assert!(apart || !meet, "{x:?} of {i} at {} and {y:?} of {j} at {}", p.offsets[i], p.offsets[j]);
+                    }
+                }
+            }
+            prop_assert!(p.bytes >= 12 + alive(&blocks, 1000).into_iter().max().unwrap_or(0));
+        }
+    }
+
+    /// A map whose rows die in order, and one that is made one tick later: it follows one row behind.
+    #[test]
+    fn a_map_grows_into_the_rows_of_another() {
+        let map = |i, born: u32, dies: u32| {
+            let cell = |y: u32| Cell {
+                bytes: u64::from(y) * 8..u64::from(y + 1) * 8,
+                lives: vec![(if born == 0 { 0 } else { born + y }, dies + y)],
+            };
+            Block::of(What::Group(i), 80, 0, (0..10).map(cell))
+        };
+        // Row y of the first is read for the last time at tick y + 1; row y of the second is made then, and kept.
+        let blocks = [map(0, 0, 1), map(1, 1, 30)];
+        let extents: Vec<Extent> = blocks.iter().map(Block::extent).collect();
+        let effort = Effort { strategies: &[], swaps: 0, hint: None, enough: 0 };
+        let p = pack(&extents, &Conflicts::new(&blocks), 0, effort);
+        assert_eq!(p.bytes, 88);
+        assert_eq!(p.offsets[0], p.offsets[1] + 8);
     }
 }

@@ -28,6 +28,9 @@ const MOST_BAND: u8 = 8;
 /// Swaps of a packing while searching, and of the one that is kept.
 const SWAPS: (usize, usize) = (24, 1500);
 
+/// A way to a place: its greatest peak and its bytes over time, and the place before.
+type Way = ((u64, u64), usize);
+
 /// A draft with places.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
@@ -261,10 +264,10 @@ impl<'o> Search<'o> {
             steps = peak(a, a + 1)?.0.max(steps);
         }
         enough = enough.min(steps);
-        let mut best: Vec<Option<((u64, u64), usize)>> = vec![None; last + 1];
+        let mut best: Vec<Option<Way>> = vec![None; last + 1];
         best[0] = Some(((0, 0), 0));
         for b in 1..=last {
-            let ways: Result<Vec<Option<((u64, u64), usize)>>, PlanError> = (0..b)
+            let ways: Result<Vec<Option<Way>>, PlanError> = (0..b)
                 .into_par_iter()
                 .map(|a| {
                     let Some((so_far, _)) = best[a] else { return Ok(None) };

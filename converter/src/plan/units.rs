@@ -43,11 +43,12 @@ impl Units {
         if bytes.is_empty() {
             return 0..0;
         }
-        let (from, to) = if self.stride > 0 {
-            ((bytes.start / self.stride) as usize, bytes.end.div_ceil(self.stride) as usize)
-        } else {
-            let from = self.bounds.partition_point(|&b| b <= bytes.start) - 1;
-            (from, self.bounds.partition_point(|&b| b < bytes.end))
+        let (from, to) = match bytes.start.checked_div(self.stride) {
+            Some(from) => (from as usize, bytes.end.div_ceil(self.stride) as usize),
+            None => {
+                let from = self.bounds.partition_point(|&b| b <= bytes.start) - 1;
+                (from, self.bounds.partition_point(|&b| b < bytes.end))
+            }
         };
         from.min(self.len())..to.min(self.len())
     }

@@ -1,6 +1,6 @@
 //! Small graphs in NHWC with random weights, and their way to the device's ops.
 
-use carafe_converter::lower::{Lowered, lower};
+use carafe_converter::lower::{LowerError, Lowered, lower};
 use carafe_graph::{
     Activation, BinaryOp, Conv2d, Graph, Layout, Op, Pads, Pool2d, PoolKind, ReduceOp, Tensor, UnaryOp, ValueId,
 };
@@ -130,14 +130,19 @@ impl Model {
 
     /// Quantized on random samples, and lowered.
     pub fn lower(&mut self) -> (QuantGraph, Lowered) {
+        self.try_lower().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// As [`Model::lower`]; the arithmetic may refuse what random numbers make of a graph.
+    pub fn try_lower(&mut self) -> Result<(QuantGraph, Lowered), LowerError> {
         let shapes: Vec<Vec<usize>> = self.graph.inputs.iter().map(|&v| self.shape(v)).collect();
         let samples: Vec<Vec<Tensor>> =
             (0..3).map(|_| shapes.iter().map(|s| self.random.tensor(s)).collect()).collect();
         let mut options = Options::default();
         options.check_samples = 0;
         let (quant, _) = quantize(&self.graph, &samples, &options, &|_| {}).unwrap_or_else(|e| panic!("{e}"));
-        let lowered = lower(&quant, None).unwrap_or_else(|e| panic!("{e}"));
-        (quant, lowered)
+        let lowered = lower(&quant, None)?;
+        Ok((quant, lowered))
     }
 }
 

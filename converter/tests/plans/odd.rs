@@ -324,6 +324,32 @@ fn runs_can_be_interrupted_anywhere() {
     assert_eq!(run.output(0).unwrap(), want.outputs[0]);
 }
 
+/// Work is bounded: a deep graph with joins that read far back is planned in seconds, not hours.
+#[test]
+fn hundreds_of_nodes_are_planned() {
+    let mut m = model::Model::new(13);
+    let mut x = m.input(&[1, 24, 4, 3]);
+    x = m.conv3(x, 4);
+    let mut kept = vec![x];
+    for i in 0..130 {
+        let y = m.conv3(x, 4);
+        let y = m.unary(y, UnaryOp::HardSwish);
+        x = m.add(y, kept[kept.len() - 1 - i % 4 % kept.len()], Activation::Relu);
+        kept.push(x);
+    }
+    m.output(x);
+    let (_, lowered) = m.lower();
+    assert!(lowered.nodes.len() > 300);
+    let begun = std::time::Instant::now();
+    let data = inputs(&lowered, 14);
+    let (_, reference) = blob(&lowered, &whole(&lowered));
+    let (plan, blob) = blob(&lowered, &PlanOptions::default());
+    let took = begun.elapsed();
+    println!("{} nodes: {} bytes, at least {}, in {took:.1?}", lowered.nodes.len(), plan.arena_bytes, plan.lower_bound);
+    assert!(took.as_secs() < 60, "{took:?}");
+    assert_eq!(run(&blob, &data).outputs, run(&reference, &data).outputs);
+}
+
 #[test]
 fn an_arena_that_is_too_small_says_what_is_needed() {
     let mut m = model::Model::new(10);

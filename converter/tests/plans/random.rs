@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use carafe::{Model, OpCode};
-use carafe_converter::lower::Lowered;
+use carafe_converter::lower::{LowerError, Lowered};
 use carafe_converter::plan::{PackStrategy, Plan, PlanOptions, Timeline};
 use proptest::prelude::*;
 
@@ -98,7 +98,11 @@ proptest! {
 
     #[test]
     fn every_plan_gives_the_same_bits(mut m in models(), seed in any::<u64>()) {
-        let (quant, lowered) = m.lower();
+        let (quant, lowered) = match m.try_lower() {
+            // A difference that is always near zero, for example.
+            Err(LowerError::Arithmetic { .. }) => return Ok(()),
+            lowered => lowered.unwrap(),
+        };
         let data = inputs(&lowered, seed);
         let (_, reference) = blob(&lowered, &whole(&lowered));
         hold_against_float(&quant, &lowered, &reference, &data);

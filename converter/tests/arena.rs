@@ -1,0 +1,69 @@
+//! What real models take for their arena, given whole and pushed, and how long planning takes. Needs the shared assets.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use carafe_converter::plan::{PlanOptions, plan};
+use carafe_converter::write::write;
+use carafe_converter::{Options, convert, frontend};
+use carafe_graph::Tensor;
+use carafe_quantizer::{BiasCorrection, ObserverKind};
+
+/// The assets, or a line that says what was skipped.
+fn assets(test: &str) -> Option<PathBuf> {
+    let dir = std::env::var_os("CARAFE_ASSETS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    if dir.join("models").is_dir() {
+        return Some(dir);
+    }
+    println!("skipped: {test}: no assets (set CARAFE_ASSETS)");
+    None
+}
+
+/// A model, and the bytes that it may take given whole and pushed.
+const MODELS: [(&str, u32, u32); 7] = [
+    ("resnet8/resnet8.xml", 12_000, 10_900),
+    ("dscnn_kws/dscnn_kws.xml", 5_300, 5_000),
+    ("ad/ad.xml", 840, 840),
+    ("vww/vww.xml", 28_300, 13_800),
+    ("str_ww/str_ww.xml", 3_800, 3_800),
+    ("mobilenet_v2/mobilenet_v2.xml", 196_000, 125_000),
+    ("efficientnet_lite0/efficientnet_lite0_fp16.xml", 196_000, 124_000),
+];
+
+#[test]
+fn arenas_of_real_models() {
+    let Some(dir) = assets("arenas of real models") else { return };
+    for (file, whole, pushed) in MODELS {
+        let graph = frontend::load(&dir.join("models").join(file)).unwrap();
+        // Memory does not depend on ranges: two made-up samples will do.
+        let shape: Vec<usize> = graph.value(graph.inputs[0]).shape.clone();
+        let n: usize = shape.iter().product();
+        let sample = |k: usize| vec![Tensor::f32(shape.clone(), (0..n).map(|i| wave(i + 7 * k)).collect::<Vec<f32>>())];
+        let mut options = Options::default();
+        options.quantizer.observer = ObserverKind::MinMax;
+        options.quantizer.bias_correction = BiasCorrection::Off;
+        options.quantizer.check_samples = 0;
+        let c = convert(graph, &[sample(0), sample(1)], &options, &()).unwrap();
+        for (push_rows, most) in [(false, whole), (true, pushed)] {
+            let begun = Instant::now();
+            let p = plan(&c.lowered, &PlanOptions { push_rows, ..PlanOptions::default() }).unwrap();
+            let took = begun.elapsed();
+            println!(
+                "{file}, pushed {push_rows}: {} bytes, at least {}, {} segments, {} steps, planned in {took:.0?}",
+                p.arena_bytes,
+                p.lower_bound,
+                p.segments.len(),
+                p.steps
+            );
+            assert!(p.arena_bytes <= most, "{file}, pushed {push_rows}: {}", p.arena_bytes);
+            assert!(took < Duration::from_secs(20), "{took:?}");
+            // It runs: the golden check is made by a run.
+            write(&c.lowered, &p, &[], &options.write).unwrap();
+        }
+    }
+}
+
+fn wave(i: usize) -> f32 {
+    (i as f32 * 0.37).sin() * 3.0
+}
