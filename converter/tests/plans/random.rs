@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn every_plan_gives_the_same_bits(mut m in models(), seed in any::<u64>()) {
         let (quant, lowered) = match m.try_lower() {
-            // A difference that is always near zero, for example.
+            // The arithmetic refuses a difference that is always near zero, for example.
             Err(LowerError::Arithmetic { .. }) => return Ok(()),
             lowered => lowered.unwrap(),
         };
