@@ -1,7 +1,7 @@
 //! What real models take for their arena, given whole and pushed, and how long planning takes. Needs the shared assets.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use carafe_converter::plan::{PlanOptions, plan};
 use carafe_converter::write::write;
@@ -57,7 +57,6 @@ fn arenas_of_real_models() {
                 p.steps
             );
             assert!(p.arena_bytes <= most, "{file}, pushed {push_rows}: {}", p.arena_bytes);
-            assert!(took < Duration::from_secs(20), "{took:?}");
             // It runs: the golden check is made by a run.
             write(&c.lowered, &p, &[], &options.write).unwrap();
         }

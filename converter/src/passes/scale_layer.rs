@@ -1,6 +1,6 @@
 //! Scales and shifts per channel that no layer with weights takes become a layer themselves.
 
-use carafe_graph::{Activation, Conv2d, Graph, Layout, Op, Pads, Tensor};
+use carafe_graph::{Conv2d, Graph, Layout, Op, Pads, Tensor};
 
 use super::affine::affine;
 use super::{PassError, fold_affine, fuse_activations, rewrite};
@@ -54,7 +54,7 @@ fn make(graph: &mut Graph, i: usize) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use carafe_graph::BinaryOp;
+    use carafe_graph::{Activation, BinaryOp};
 
     use super::*;
     use crate::passes::testing::*;
