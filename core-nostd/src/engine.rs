@@ -10,10 +10,10 @@ use crate::{Band, Cx, Model, Need, Node, NodeId, Rows, RowsMut, RunError, Tensor
 
 /// An inference under way, without a probe.
 #[derive(Debug)]
-pub(crate) struct Engine<'r, 'm> {
+pub struct Engine<'r, 'm> {
     pub model: &'r Model<'m>,
-    arena: &'r mut [u8],
-    state: State,
+    pub arena: &'r mut [u8],
+    pub state: State,
     pub steps: u32,
     pub high_water: usize,
 }
@@ -38,7 +38,7 @@ impl<'r, 'm> Engine<'r, 'm> {
         Ok(engine)
     }
 
-    fn counters(&mut self) -> CounterBytes<'_> {
+    pub(crate) fn counters(&mut self) -> CounterBytes<'_> {
         let h = &self.model.header;
         CounterBytes { bytes: self.arena, nodes: h.nodes, inputs: h.inputs }
     }

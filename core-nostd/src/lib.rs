@@ -6,6 +6,7 @@
 //! * [`Run::step`] makes one band; [`Run::run`] makes them all.
 //! * [`registry!`] names the ops that are linked; what is not named costs nothing.
 //! * `carafe_macros::include_model!` embeds a blob and writes all of that for its model.
+//! * [`offload`] lends parts of a run to an accelerator.
 //! * [`schedule`] is the one rule of the order of steps; the host's planner simulates with the same function.
 //!
 //! The same crate runs on the host, so a result seen on the desk is the result in the field, to the bit.
@@ -25,6 +26,7 @@ mod engine;
 mod error;
 mod model;
 mod node;
+pub mod offload;
 pub mod ops;
 mod probe;
 pub mod record;

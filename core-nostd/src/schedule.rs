@@ -71,6 +71,16 @@ impl State {
     pub fn segment(&self) -> u16 {
         self.segment
     }
+
+    /// At the beginning of a segment.
+    pub(crate) fn begin(segment: u16) -> Self {
+        Self { segment, cursor: NONE }
+    }
+
+    /// True between a sink's band and the next demand.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.cursor == NONE
+    }
 }
 
 /// What to do next.
@@ -177,7 +187,12 @@ fn lacks<P: Plan, C: Counters>(
 
 /// The sink of a segment that is furthest behind, measured by the fraction of its rows; the first of equals.
 #[inline(never)]
-fn sink<P: Plan, C: Counters>(plan: &P, counters: &C, first: u16, count: u16) -> Result<Option<u16>, Malformed> {
+pub(crate) fn sink<P: Plan, C: Counters>(
+    plan: &P,
+    counters: &C,
+    first: u16,
+    count: u16,
+) -> Result<Option<u16>, Malformed> {
     let mut best: Option<(u16, u32, u32)> = None;
     for n in first..first.saturating_add(count) {
         if !plan.is_sink(n) {

@@ -1,4 +1,5 @@
 use crate::engine::Engine;
+use crate::offload::{Accelerator, Companion, Offload, Tally};
 use crate::{Band, Model, NodeId, OpCode, Probe, RunError};
 
 /// A model together with what outlives an inference. Scratch memory is borrowed per run, so several sessions can
@@ -26,7 +27,18 @@ impl<'m> Session<'m> {
 
     /// As [`Session::start`], with a probe that sees every band.
     pub fn start_with<'r, P: Probe>(&'r mut self, scratch: &'r mut [u8], probe: P) -> Result<Run<'r, 'm, P>, RunError> {
-        Ok(Run { engine: Engine::start(&self.model, scratch)?, probe })
+        Ok(Run { engine: Engine::start(&self.model, scratch)?, probe, offload: () })
+    }
+
+    /// As [`Session::start_with`], with an accelerator that is offered parts of the model ([`crate::offload`]). What it
+    /// does not take, or fails at, the CPU does, with the same bits.
+    pub fn start_on<'r, P: Probe, A: Accelerator>(
+        &'r mut self,
+        scratch: &'r mut [u8],
+        probe: P,
+        accelerator: A,
+    ) -> Result<Run<'r, 'm, P, Offload<'r, A>>, RunError> {
+        Ok(Run { engine: Engine::start(&self.model, scratch)?, probe, offload: Offload::new(accelerator) })
     }
 }
 
@@ -37,18 +49,22 @@ impl<'m> Session<'m> {
 pub enum Step {
     /// A band of this node has been made or consumed.
     Made(NodeId),
+    /// Nothing: a job is pending on the accelerator, and there is nothing else to do until it is ready. Call again,
+    /// at once or after a nap: every step asks the accelerator. Never without an accelerator.
+    Waiting,
     /// The inference is complete; outputs can be read.
     Done,
 }
 
-/// An inference under way.
+/// An inference under way. Dropped while a job is pending on an accelerator, it cancels the job.
 #[derive(Debug)]
-pub struct Run<'r, 'm, P: Probe = ()> {
+pub struct Run<'r, 'm, P: Probe = (), O: Companion<'r> = ()> {
     engine: Engine<'r, 'm>,
     probe: P,
+    offload: O,
 }
 
-impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
+impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
     /// The model.
     pub fn model(&self) -> &'r Model<'m> {
         self.engine.model
@@ -57,8 +73,12 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
     /// The bytes of input `i`, to be filled before the first step (quantized, row by row, channels innermost).
     ///
     /// # Errors
-    /// [`RunError::Input`] if there is no such input, or if it is pushed row by row ([`Run::push_rows`]).
+    /// [`RunError::Input`] if there is no such input, if it is pushed row by row ([`Run::push_rows`]), or if an
+    /// accelerator is at work.
     pub fn input(&mut self, i: usize) -> Result<&mut [u8], RunError> {
+        if self.offload.is_busy() {
+            return Err(RunError::Input);
+        }
         self.engine.input(i)
     }
 
@@ -104,7 +124,8 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
         self.engine.steps
     }
 
-    /// Runs to the end.
+    /// Runs to the end. While an accelerator has to be waited for it is asked without a pause: where that is a waste,
+    /// call [`Run::step`], and sleep on [`Step::Waiting`].
     pub fn run(&mut self) -> Result<(), RunError> {
         while self.step()? != Step::Done {}
         Ok(())
@@ -137,12 +158,16 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
         Ok(())
     }
 
-    /// Makes one band.
+    /// Makes one band, or, with an accelerator, offers it a job or asks after the one that is pending, and makes a band
+    /// if there is one to be made meanwhile.
     ///
     /// # Errors
     /// [`RunError::NeedsInput`] if rows of a pushed input are lacking: push them and call again.
     /// [`RunError::Plan`] if the blob's plan is wrong in meaning.
     pub fn step(&mut self) -> Result<Step, RunError> {
+        if !self.offload.step(&mut self.engine, &mut self.probe) {
+            return Ok(Step::Waiting);
+        }
         let Some((id, band)) = self.engine.due()? else { return Ok(Step::Done) };
         if !self.probe.sees() {
             self.engine.make(id, band)?;
@@ -162,5 +187,17 @@ impl<'r, 'm, P: Probe> Run<'r, 'm, P> {
     /// The probe.
     pub fn probe(&mut self) -> &mut P {
         &mut self.probe
+    }
+}
+
+impl<'r, P: Probe, A: Accelerator> Run<'r, '_, P, Offload<'r, A>> {
+    /// The accelerator.
+    pub fn accelerator(&mut self) -> &mut A {
+        self.offload.accelerator()
+    }
+
+    /// What became of the jobs so far.
+    pub fn tally(&self) -> Tally {
+        self.offload.tally()
     }
 }

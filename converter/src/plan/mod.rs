@@ -14,11 +14,13 @@
 //! | `draft`, `block` | segments in sequence, and the memory that they need |
 //! | `conflicts`, `pack` | how blocks may lie to each other, and where they lie |
 //! | `search` | which drafts are tried |
+//! | `jobs` | plans for a CPU with an accelerator |
 //! | `timeline` | the same for a finished blob |
 
 mod block;
 mod conflicts;
 mod draft;
+mod jobs;
 mod net;
 mod pack;
 mod search;
@@ -33,6 +35,7 @@ use carafe::{Need, OpCode};
 
 use crate::lower::Lowered;
 use block::What;
+pub use jobs::{JobRule, plan_jobs};
 use net::Net;
 use search::{Candidate, Search};
 use storage::Overwrite;

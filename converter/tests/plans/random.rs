@@ -11,7 +11,7 @@ use crate::device::{Outcome, blob, hold_against_float, inputs, run, whole};
 use crate::grow::{grow, kinds};
 use crate::model::{self, Random};
 
-fn models() -> impl Strategy<Value = model::Model> {
+pub fn models() -> impl Strategy<Value = model::Model> {
     let steps = proptest::collection::vec((0..kinds(), any::<u64>()), 1..14);
     (any::<u64>(), 1usize..10, 1usize..7, 1usize..5, any::<bool>(), steps)
         .prop_map(|(seed, h, w, c, second, steps)| grow(seed, [h, w, c], second, &steps))
