@@ -37,7 +37,12 @@ pub fn engine<'p>(config: Config, pad: &'p mut [u8], ops: &[OpCode]) -> VectorEn
 
 /// A plan with jobs, and its blob.
 pub fn jobs(lowered: &Lowered, rule: &JobRule) -> (Plan, Vec<u8>) {
-    let plan = plan_jobs(lowered, &PlanOptions::default(), rule).unwrap_or_else(|e| panic!("{rule:?}: {e}"));
+    jobs_with(lowered, &PlanOptions::default(), rule)
+}
+
+/// As [`jobs`], with options of the planner.
+pub fn jobs_with(lowered: &Lowered, options: &PlanOptions, rule: &JobRule) -> (Plan, Vec<u8>) {
+    let plan = plan_jobs(lowered, options, rule).unwrap_or_else(|e| panic!("{rule:?}: {e}"));
     let blob =
         write(lowered, &plan, &[], &WriteOptions::default()).unwrap_or_else(|e| panic!("{rule:?}: {e}\n{plan:#?}"));
     (plan, blob)

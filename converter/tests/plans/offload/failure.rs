@@ -5,17 +5,18 @@ use core::task::Poll;
 use carafe::offload::{Accelerator, Bid, Fail, Faulty, Io, Job, Ticket, Watchdog};
 use carafe_converter::lower::Lowered;
 use carafe_converter::plan::JobRule;
+use carafe_vector_engine::Config;
 
 use super::bench::{SLOW, branches, digits, engine, every_op, jobs, run_on};
 use crate::device::run;
 
 /// Fails at every submission and at every poll in turn.
-fn fail_everywhere(lowered: &Lowered, data: &[Vec<u8>], rule: &JobRule) {
+fn fail_everywhere(lowered: &Lowered, data: &[Vec<u8>], rule: &JobRule, config: Config) {
     let (_, blob) = jobs(lowered, rule);
     let want = run(&blob, data).outputs;
     let attempt = |fail| {
         let mut pad = vec![0; 1 << 18];
-        let mut device = Faulty::new(engine(SLOW, &mut pad, &rule.ops), fail);
+        let mut device = Faulty::new(engine(config, &mut pad, &rule.ops), fail);
         let (outputs, tally) = run_on(&blob, data, (), &mut device);
         assert_eq!(outputs, want, "{fail:?}");
         assert!(!device.inner().is_busy());
@@ -34,13 +35,15 @@ fn fail_everywhere(lowered: &Lowered, data: &[Vec<u8>], rule: &JobRule) {
 #[test]
 fn digits_survive_every_failure() {
     let (lowered, data) = digits();
-    fail_everywhere(&lowered, &data, &JobRule { max_nodes: 2, ..JobRule::new(&every_op(), 1 << 20) });
+    let rule = JobRule { max_nodes: 2, ..JobRule::new(&every_op(), 1 << 20) };
+    fail_everywhere(&lowered, &data, &rule, Config { poll_ticks: 600, ..SLOW });
 }
 
 #[test]
 fn two_branches_survive_every_failure() {
     let (lowered, data) = branches();
-    fail_everywhere(&lowered, &data, &JobRule { max_nodes: 1, ..JobRule::new(&every_op(), 1 << 20) });
+    let rule = JobRule { max_nodes: 1, ..JobRule::new(&every_op(), 1 << 20) };
+    fail_everywhere(&lowered, &data, &rule, SLOW);
 }
 
 /// While the job is pending the CPU is somewhere in the other branch, or through with it.

@@ -5,7 +5,7 @@ use carafe_converter::plan::{JobRule, PlanOptions};
 use carafe_vector_engine::Config;
 use proptest::prelude::*;
 
-use super::bench::{MICROCODE, engine, every_op, jobs, run_on};
+use super::bench::{MICROCODE, engine, every_op, jobs_with, run_on};
 use crate::device::{blob, inputs, run, whole};
 use crate::random::models;
 
@@ -36,9 +36,10 @@ proptest! {
             blobs.push(blob(&lowered, &PlanOptions { push_rows, cuts: Some(cuts), ..PlanOptions::default() }).1);
         }
         let ops: Vec<_> = every_op().into_iter().enumerate().filter(|(i, _)| chance[*i]).map(|(_, op)| op).collect();
-        for ops in [every_op(), ops] {
+        for (ops, push_rows) in [(every_op(), false), (ops.clone(), false), (ops, true)] {
             let rule = JobRule { ops, max_bytes: capacity, max_nodes, overlap };
-            let (_, planned) = jobs(&lowered, &rule);
+            let options = PlanOptions { push_rows, ..PlanOptions::default() };
+            let (_, planned) = jobs_with(&lowered, &options, &rule);
             prop_assert_eq!(&run(&planned, &data).outputs, &want, "{:?}", rule);
             blobs.push(planned);
         }
