@@ -7,6 +7,7 @@
 
 use core::hint::black_box;
 
+use carafe::offload::Accelerator;
 use carafe::{Model, Registry, Session};
 
 static MODEL: [u8; 4] = *b"CARF";
@@ -17,6 +18,20 @@ pub fn infer(registry: Registry<'_>) {
         let Ok(model) = Model::verify(blob, registry) else { return };
         let mut session = Session::new(model);
         let Ok(mut run) = session.start(arena) else { return };
+        if let Ok(input) = run.input(0) {
+            black_box(input);
+        }
+        black_box(run.run().is_ok());
+        black_box(run.output(0).ok());
+    });
+}
+
+/// As [`infer`], with an accelerator.
+pub fn infer_on(registry: Registry<'_>, accelerator: impl Accelerator) {
+    with_memory(|blob, arena| {
+        let Ok(model) = Model::verify(blob, registry) else { return };
+        let mut session = Session::new(model);
+        let Ok(mut run) = session.start_on(arena, (), accelerator) else { return };
         if let Ok(input) = run.input(0) {
             black_box(input);
         }

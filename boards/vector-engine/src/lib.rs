@@ -110,9 +110,12 @@ pub struct VectorEngine<'p> {
     work: Work,
 }
 
+/// Ticks for an amount at so much a tick. (`div_ceil` would bring in a panic where the compiler does not see that the
+/// rate is not 0.)
 fn ticks(amount: usize, rate: u32) -> u32 {
-    let rate = usize::try_from(rate.max(1)).unwrap_or(usize::MAX);
-    u32::try_from(amount.div_ceil(rate)).unwrap_or(u32::MAX)
+    let (amount, rate) = (u32::try_from(amount).unwrap_or(u32::MAX), rate.max(1));
+    let whole = amount.checked_div(rate).unwrap_or(0);
+    whole.saturating_add(u32::from(whole.saturating_mul(rate) < amount))
 }
 
 impl<'p> VectorEngine<'p> {
@@ -143,8 +146,8 @@ impl<'p> VectorEngine<'p> {
             return Some(0);
         }
         let (node, need) = (job.node(n)?, job.need(n)?);
-        let macs = need.macs.div_ceil(self.config.lanes.max(1));
-        Some(macs.saturating_add(ticks(node.out.bytes(), self.config.lanes)))
+        let macs = usize::try_from(need.macs).unwrap_or(usize::MAX);
+        Some(ticks(macs, self.config.lanes).saturating_add(ticks(node.out.bytes(), self.config.lanes)))
     }
 
     fn bid(&self, job: &Job<'_>) -> Option<Bid> {

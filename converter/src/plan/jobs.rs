@@ -154,6 +154,11 @@ struct Piece {
 }
 
 impl Piece {
+    /// Segments that it is there for.
+    fn length(&self) -> u64 {
+        (self.span.1.saturating_sub(self.span.0) + 1) as u64
+    }
+
     fn touch(&mut self, segment: usize) {
         if !self.touched.contains(&segment) {
             self.touched.push(segment);
@@ -161,6 +166,9 @@ impl Piece {
         self.span = (self.span.0.min(segment), self.span.1.max(segment));
     }
 }
+
+/// What pieces are sorted by before they are placed.
+type Key = fn(&Piece) -> (u64, u64);
 
 /// Packs a plan again.
 struct Repack<'a> {
@@ -310,9 +318,8 @@ impl<'a> Repack<'a> {
     fn pack(&self, pieces: &[Piece], floor: u64) -> (Vec<u64>, u64) {
         const ALIGN: u64 = 4;
         let floor = floor.next_multiple_of(ALIGN);
-        let length = |p: &Piece| (p.span.1.saturating_sub(p.span.0) + 1) as u64;
-        let keys: [&dyn Fn(&Piece) -> (u64, u64); 3] =
-            [&|p| (p.bytes, length(p)), &|p| (p.bytes * length(p), p.bytes), &|p| (length(p), p.bytes)];
+        let keys: [Key; 3] =
+            [|p| (p.bytes, p.length()), |p| (p.bytes * p.length(), p.bytes), |p| (p.length(), p.bytes)];
         let tries = keys.iter().map(|key| {
             let mut order: Vec<usize> = (0..pieces.len()).collect();
             order.sort_by_key(|&i| std::cmp::Reverse(key(&pieces[i])));

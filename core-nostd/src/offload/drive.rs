@@ -121,7 +121,9 @@ impl<'r, A: Accelerator> Offload<'r, A> {
                 self.device.ticket = None;
                 self.tally.done = self.tally.done.saturating_add(1);
                 for (node, h) in engine.complete(job) {
-                    if let Some(rows) = engine.rows(node, 0, h) {
+                    if probe.sees()
+                        && let Some(rows) = engine.rows(node, 0, h)
+                    {
                         probe.rows(node, 0..h, &rows);
                     }
                 }

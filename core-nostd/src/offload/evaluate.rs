@@ -117,18 +117,19 @@ fn copy(node: &Node<'_>, memory: &mut [u8], in0: &Range<usize>, in1: &Range<usiz
     let mut free = Free::new(memory);
     let to = free.take(out.clone())?;
     let a = free.read(in0.clone())?;
-    let parts = |from: &[u8], to: &mut [u8]| to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    let (mut to, mut a) = (to.iter_mut(), a.iter());
     if node.header.op == OpCode::Reshape.0 {
-        parts(a, to);
+        to.zip(a).for_each(|(to, from)| *to = *from);
         return Some(());
     }
-    let b = free.read(in1.clone())?;
-    let (ca, cb, c) = (usize::from(node.in0.c), usize::from(node.in1?.c), usize::from(node.out.c));
-    let pixels = to.chunks_exact_mut(c.max(1)).zip(a.chunks_exact(ca.max(1)).zip(b.chunks_exact(cb.max(1))));
-    for (to, (a, b)) in pixels {
-        let (left, right) = to.split_at_mut_checked(ca)?;
-        parts(a, left);
-        parts(b, right);
+    let mut b = free.read(in1.clone())?.iter();
+    // Pixel by pixel. (Zipped chunks would bring in a division by their length.)
+    while a.len() > 0 {
+        for (from, channels) in [(&mut a, node.in0.c), (&mut b, node.in1?.c)] {
+            for _ in 0..channels {
+                *to.next()? = *from.next()?;
+            }
+        }
     }
     Some(())
 }

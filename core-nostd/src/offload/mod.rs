@@ -173,7 +173,7 @@ impl BitSource for &[u8] {
     fn read(&mut self, to: &mut [u8]) -> Option<usize> {
         let n = to.len().min(self.len());
         let (now, rest) = self.split_at_checked(n)?;
-        to.get_mut(..n)?.copy_from_slice(now);
+        to.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
         *self = rest;
         Some(n)
     }

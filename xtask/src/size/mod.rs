@@ -33,10 +33,12 @@ const PANICS: &str = "panics";
 /// Its profiles, and the optimisation levels that they stand for.
 const PROFILES: [(&str, &str); 2] = [("release", "3"), ("small", "s")];
 /// The measured programs, and what they link.
-const MEASURED: [(&str, &str); 3] = [
+const MEASURED: [(&str, &str); 5] = [
     (EMPTY, "no op"),
     ("resnet8", "Conv2d, Add, Mean, Dense, Softmax"),
     ("all", "every op in both arithmetics, as generic firmware has them"),
+    ("offload", "no op, and an accelerator"),
+    ("engine", "no op, and the vector engine with every wrapper"),
 ];
 /// The one that ops are measured against.
 const EMPTY: &str = "empty";

@@ -16,7 +16,7 @@ use crate::{setup, size};
 use summary::{Skip, Step, Summary};
 
 /// The device's crates: those that build without an operating system.
-const DEVICE_CRATES: [&str; 4] = ["carafe-cpu", "carafe", "carafe-protocol", "carafe-runner"];
+const DEVICE_CRATES: [&str; 5] = ["carafe-cpu", "carafe", "carafe-protocol", "carafe-runner", "carafe-vector-engine"];
 
 /// Sets up, and runs everything. True if nothing failed.
 pub fn test(workspace: &Workspace) -> Result<bool> {

@@ -76,7 +76,7 @@ fn rows_that_are_pushed_are_not_offered() {
     let (lowered, data) = chain();
     let want = run(&blob(&lowered, &whole(&lowered)).1, &data).outputs;
     for (cuts, offered) in [(vec![], 0), (vec![2], 1)] {
-        let options = PlanOptions { push_rows: true, cuts: Some(cuts), ..PlanOptions::default() };
+        let options = PlanOptions { push_rows: true, cuts: Some(cuts) };
         let (plan, blob) = blob(&lowered, &options);
         let input = usize::from(plan.tensors[lowered.nodes.len()].buffer);
         assert!(plan.buffers[input].rows > 0, "the input is a ring");

@@ -33,7 +33,7 @@ proptest! {
         let mut blobs = vec![reference];
         let some: Vec<usize> = (1..lowered.nodes.len()).filter(|&n| chance[n % chance.len()]).collect();
         for (cuts, push_rows) in [(some.clone(), false), (some, true), (vec![], false)] {
-            blobs.push(blob(&lowered, &PlanOptions { push_rows, cuts: Some(cuts), ..PlanOptions::default() }).1);
+            blobs.push(blob(&lowered, &PlanOptions { push_rows, cuts: Some(cuts) }).1);
         }
         let ops: Vec<_> = every_op().into_iter().enumerate().filter(|(i, _)| chance[*i]).map(|(_, op)| op).collect();
         for (ops, push_rows) in [(every_op(), false), (ops.clone(), false), (ops, true)] {
