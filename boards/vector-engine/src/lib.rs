@@ -174,6 +174,8 @@ impl<'p> VectorEngine<'p> {
         let rate = self.config.dma_bytes.max(1);
         let most = usize::try_from(u64::from(*left).saturating_mul(u64::from(rate))).unwrap_or(usize::MAX);
         let n = here.len().min(most);
+        // A port that is longer than its tensor would never end.
+        (n > 0).then_some(())?;
         if back {
             let there = io.output(port)?.get_mut(at..)?;
             there.iter_mut().zip(here.iter()).take(n).for_each(|(to, from)| *to = *from);

@@ -28,8 +28,8 @@ fn all_of(b: BufferRecord) -> Range<usize> {
 
 /// A tensor that is there as a whole, without gaps.
 fn port(model: &Model<'_>, tensor: u16) -> Option<Port> {
-    let (t, b) = model.place(tensor)?;
-    (b.rows == 0 && t.pixel_stride == t.c).then_some(())?;
+    let t = model.tensor(tensor)?;
+    (t.pixel_stride == t.c).then_some(())?;
     Some(Port { tensor, range: model.whole(tensor)? })
 }
 
@@ -167,9 +167,8 @@ impl<'r> Engine<'r, '_> {
             let n = port.tensor;
             let Some(t) = self.model.tensor(n) else { continue };
             let reduction = self.model.is_reduction(n);
-            let mut counters = self.counters();
-            counters.set_progress(n, if reduction { MADE } else { t.h });
-            counters.raise_head(t.buffer, t.h);
+            // Heads are for rings, and this is none.
+            self.counters().set_progress(n, if reduction { MADE } else { t.h });
             // There are as many places as ports.
             let _ = made.push((NodeId(n), t.h));
         }

@@ -110,6 +110,26 @@ fn results_in_place_of_operands_are_not_offered() {
     assert_eq!((&outputs, tally.offered, tally.done), (&want, 2, 2));
 }
 
+/// A map and its other shape are the same bytes: a device that brings back two results would write them twice.
+#[test]
+fn results_that_share_memory_are_not_offered() {
+    let mut m = model::Model::new(4);
+    let x = m.input(&[1, 6, 4, 2]);
+    let y = m.conv3(x, 3);
+    m.output(y);
+    let r = m.reshape(y, &[1, 72]);
+    m.output(r);
+    let (_, lowered) = m.lower();
+    let data = inputs(&lowered, 8);
+    let want = run(&blob(&lowered, &whole(&lowered)).1, &data).outputs;
+    for (max_nodes, offered) in [(2, 0), (1, 1)] {
+        let (_, blob) = jobs(&lowered, &JobRule { max_nodes, ..JobRule::new(&every_op(), 1 << 20) });
+        let mut pad = vec![0; 1 << 16];
+        let (outputs, tally) = run_on(&blob, &data, (), engine(SLOW, &mut pad, &every_op()));
+        assert_eq!((&outputs, tally.offered, tally.done), (&want, offered, offered));
+    }
+}
+
 #[test]
 fn a_tiny_job_stays_with_the_cpu() {
     let mut m = model::Model::new(9);
