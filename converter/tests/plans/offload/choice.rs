@@ -76,7 +76,7 @@ fn rows_that_are_pushed_are_not_offered() {
     let (lowered, data) = chain();
     let want = run(&blob(&lowered, &whole(&lowered)).1, &data).outputs;
     for (cuts, offered) in [(vec![], 0), (vec![2], 1)] {
-        let options = PlanOptions { push_rows: true, cuts: Some(cuts) };
+        let options = PlanOptions { push_rows: true, cuts: Some(cuts), grow: false, ..PlanOptions::default() };
         let (plan, blob) = blob(&lowered, &options);
         let input = usize::from(plan.tensors[lowered.nodes.len()].buffer);
         assert!(plan.buffers[input].rows > 0, "the input is a ring");
@@ -95,7 +95,8 @@ fn results_in_place_of_operands_are_not_offered() {
     m.output(y);
     let (_, lowered) = m.lower();
     let data = inputs(&lowered, 8);
-    let (plan, in_place) = blob(&lowered, &whole(&lowered));
+    let options = PlanOptions { in_place: Some(vec![]), grow: false, ..whole(&lowered) };
+    let (plan, in_place) = blob(&lowered, &options);
     assert_eq!(plan.tensors[0], plan.tensors[1], "the table works in place");
     let want = run(&in_place, &data).outputs;
     let mut pad = vec![0; 1 << 16];
