@@ -133,7 +133,7 @@ pub(crate) fn run_to_end<P: Probe>(
         match run.step() {
             Ok(Step::Done) => return Ok(()),
             Ok(_) => {
-                if run.steps() % CLOCK_STEPS == 0 {
+                if run.steps().is_multiple_of(CLOCK_STEPS) {
                     look_at_clock();
                 }
             }
