@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask size` fails past these, and so do the tests. They are a little above what was measured when they were
 //! set. To raise one, run `cargo xtask size --top 40`, see what grew, and say in the commit what the bytes buy; after
-//! making something smaller, lower its limit to what is measured, plus two in a hundred for another compiler.
+//! making something smaller, lower its limit to what is measured, plus two in a hundred for another compiler. Of a single
+//! op it is ten: what the linker inlines depends even on the folder that it is built in.
 
 /// What may be how large.
 #[derive(Debug)]
@@ -28,22 +29,22 @@ pub const PROGRAMS: [Limit; 5] = [
 
 /// Of what an op adds to the runtime if it is the only one. Ops share code, so several take less than their sum.
 pub const OPS: [Limit; 18] = [
-    limit("Conv2d", 3315, 3513),
-    limit("DepthwiseConv2d", 3030, 3358),
-    limit("Dense", 2573, 2550),
-    limit("Add", 1253, 1567),
-    limit("AvgPool2d", 2687, 2432),
-    limit("Mean", 1023, 1196),
-    limit("Softmax", 1528, 1632),
-    limit("MaxPool2d", 1977, 1828),
-    limit("Lut", 1161, 1224),
-    limit("Concat", 296, 368),
-    limit("Reshape", 268, 280),
-    limit("Conv2d<Tflite>", 3397, 3526),
-    limit("DepthwiseConv2d<Tflite>", 3111, 3373),
-    limit("Dense<Tflite>", 2583, 2481),
-    limit("Add<Tflite>", 1836, 2471),
-    limit("AvgPool2d<Tflite>", 2985, 2306),
-    limit("Mean<Tflite>", 1114, 1312),
-    limit("Softmax<Tflite>", 2108, 2765),
+    limit("Conv2d", 3784, 3789),
+    limit("DepthwiseConv2d", 3268, 3621),
+    limit("Dense", 3051, 2759),
+    limit("Add", 1351, 1690),
+    limit("AvgPool2d", 2898, 2623),
+    limit("Mean", 1111, 1362),
+    limit("Softmax", 1650, 1760),
+    limit("MaxPool2d", 2134, 1971),
+    limit("Lut", 1261, 1322),
+    limit("Concat", 321, 407),
+    limit("Reshape", 289, 319),
+    limit("Conv2d<Tflite>", 3874, 3803),
+    limit("DepthwiseConv2d<Tflite>", 3355, 3638),
+    limit("Dense<Tflite>", 3065, 2695),
+    limit("Add<Tflite>", 1980, 2665),
+    limit("AvgPool2d<Tflite>", 3219, 2487),
+    limit("Mean<Tflite>", 1212, 1415),
+    limit("Softmax<Tflite>", 2273, 2982),
 ];
