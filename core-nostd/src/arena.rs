@@ -3,7 +3,8 @@
 use core::num::NonZeroU16;
 use core::ops::Range;
 
-use crate::blob::BufferRecord;
+use crate::blob::{BufferRecord, region};
+use crate::memory::Regions;
 use crate::node::TensorInfo;
 use crate::record::Field;
 use crate::schedule::Counters;
@@ -31,7 +32,7 @@ pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16) -> Opti
             (slot, rows.min(ring.get() - slot))
         }
     };
-    let base = (b.offset as usize).wrapping_add(t.offset as usize);
+    let base = (b.address() as usize).wrapping_add(t.offset as usize);
     let (stride, span) = (t.row_stride(), t.row_span());
     // What fits does not wrap; of forged rows, any range will do that the arena then refuses.
     let range = |slot: u16, rows: u16| match rows.checked_sub(1) {
@@ -56,18 +57,28 @@ pub(crate) fn fits(t: &TensorInfo, b: &BufferRecord) -> bool {
     }
 }
 
-/// What is left of the arena while a step borrows parts of it: at most three are taken, and what is between them can
+/// What is left of the memory while a step borrows parts of it: at most three are taken, and what is between them can
 /// be read.
 pub(crate) struct Free<'a> {
-    /// Where each begins, and its bytes.
-    parts: [(usize, &'a mut [u8]); 4],
+    /// The address where each begins, and its bytes.
+    parts: [(usize, &'a mut [u8]); region::COUNT + 3],
     count: usize,
 }
 
 impl<'a> Free<'a> {
     /// All of it.
-    pub fn new(arena: &'a mut [u8]) -> Self {
-        Self { parts: [(0, arena), (0, &mut []), (0, &mut []), (0, &mut [])], count: 1 }
+    pub fn new(memory: &'a mut Regions<'_>) -> Self {
+        let [main, fast, state] = &mut memory.parts;
+        let at = |r| region::address(r, 0) as usize;
+        let parts = [
+            (at(region::MAIN), &mut **main),
+            (at(region::FAST), &mut **fast),
+            (at(region::STATE), &mut **state),
+            (0, &mut [][..]),
+            (0, &mut [][..]),
+            (0, &mut [][..]),
+        ];
+        Self { parts, count: region::COUNT }
     }
 
     /// Takes a range out, to be written. `None` if some of it is taken, or outside.
@@ -220,8 +231,9 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_lent_to_nobody_else() {
-        let mut arena = [0, 1, 2, 3, 4, 5, 6, 7];
-        let mut free = Free::new(&mut arena);
+        let (mut arena, mut state) = ([0, 1, 2, 3, 4, 5, 6, 7], [8, 9]);
+        let mut memory = Regions { parts: [&mut arena, &mut [], &mut state] };
+        let mut free = Free::new(&mut memory);
         assert_eq!(free.take(3..5).unwrap(), [3, 4]);
         assert_eq!(free.take(0..1).unwrap(), [0]);
         assert_eq!(free.take(2..2).unwrap(), []);
@@ -229,5 +241,10 @@ mod tests {
         assert_eq!(free.take(7..8).unwrap(), [7]);
         assert_eq!((free.read(1..3), free.read(5..7)), (Some(&[1, 2][..]), Some(&[5, 6][..])));
         assert_eq!((free.read(3..3), free.read(0..2), free.read(6..8)), (Some(&[][..]), None, None));
+        let state =
+            |from, to| region::address(region::STATE, from) as usize..region::address(region::STATE, to) as usize;
+        assert_eq!((free.read(state(0, 2)), free.read(state(1, 3))), (Some(&[8, 9][..]), None));
+        let fast = region::address(region::FAST, 0) as usize;
+        assert!(free.read(fast..fast + 1).is_none() && free.take(state(1, 2)).is_none());
     }
 }

@@ -3,7 +3,8 @@
 use core::ops::Range;
 
 use crate::arena::{CounterBytes, Free, Pieces, pieces};
-use crate::blob::BufferRecord;
+use crate::blob::{BufferRecord, region};
+use crate::memory::Regions;
 use crate::model::{Unresolved, in_place};
 use crate::schedule::{self, Counters, Next, State};
 use crate::{Band, Cx, Model, Need, Node, NodeId, Rows, RowsMut, RunError, TensorInfo, Window};
@@ -12,20 +13,23 @@ use crate::{Band, Cx, Model, Need, Node, NodeId, Rows, RowsMut, RunError, Tensor
 #[derive(Debug)]
 pub struct Engine<'r, 'm> {
     pub model: &'r Model<'m>,
-    pub arena: &'r mut [u8],
+    pub memory: Regions<'r>,
     pub state: State,
     pub steps: u32,
-    pub high_water: usize,
+    /// By region.
+    pub high_water: [usize; region::COUNT],
 }
 
 impl<'r, 'm> Engine<'r, 'm> {
-    /// See [`crate::Session::start`].
+    /// See [`crate::Session::start_in`].
     #[inline(never)]
-    pub fn start(model: &'r Model<'m>, scratch: &'r mut [u8]) -> Result<Self, RunError> {
-        let (need, have) = (model.arena_bytes(), scratch.len());
-        let arena = scratch.get_mut(..need).ok_or(RunError::ArenaTooSmall { need, have })?;
+    pub fn start(model: &'r Model<'m>, mut parts: [&'r mut [u8]; region::COUNT]) -> Result<Self, RunError> {
+        for (region, part) in (0..).zip(&mut parts) {
+            *part = model.cut(region, core::mem::take(part))?;
+        }
         let counters = model.counter_bytes();
-        let mut engine = Self { model, arena, state: State::default(), steps: 0, high_water: counters };
+        let high_water = [counters, 0, 0];
+        let mut engine = Self { model, memory: Regions { parts }, state: State::default(), steps: 0, high_water };
         engine.counters().clear(counters / 2);
         // Inputs that are there as a whole count as given; rings begin empty.
         for t in model.header.nodes..model.header.nodes.saturating_add(model.header.inputs) {
@@ -40,7 +44,15 @@ impl<'r, 'm> Engine<'r, 'm> {
 
     pub(crate) fn counters(&mut self) -> CounterBytes<'_> {
         let h = &self.model.header;
-        CounterBytes { bytes: self.arena, nodes: h.nodes, inputs: h.inputs }
+        CounterBytes { bytes: self.memory.parts[0], nodes: h.nodes, inputs: h.inputs }
+    }
+
+    /// A range has been lent.
+    #[inline(never)]
+    pub(crate) fn touch(&mut self, range: &Range<usize>) {
+        if let Some(high) = self.high_water.get_mut(range.start >> region::BITS) {
+            *high = (*high).max(range.end & region::MASK);
+        }
     }
 
     /// Rows of a graph input are there, up to `row`.
@@ -62,14 +74,14 @@ impl<'r, 'm> Engine<'r, 'm> {
     #[inline(never)]
     pub fn input(&mut self, i: usize) -> Result<&mut [u8], RunError> {
         let range = self.model.input_tensor(i).and_then(|t| self.model.whole(t)).ok_or(RunError::Input)?;
-        self.high_water = self.high_water.max(range.end);
-        self.arena.get_mut(range).ok_or(RunError::Input)
+        self.touch(&range);
+        self.memory.get_mut(range).ok_or(RunError::Input)
     }
 
     /// See [`crate::Run::output`].
     pub fn output(&self, i: usize) -> Result<&[u8], RunError> {
         let range = self.model.output_tensor(i).and_then(|t| self.model.whole(t));
-        range.and_then(|r| self.arena.get(r)).ok_or(RunError::Input)
+        range.and_then(|r| self.memory.get(r)).ok_or(RunError::Input)
     }
 
     /// See [`crate::Run::push_rows`]. `None` if it is refused.
@@ -88,9 +100,9 @@ impl<'r, 'm> Engine<'r, 'm> {
         let y0 = self.counters().progress(tensor);
         let y1 = y0.checked_add(rows).filter(|&y| y <= wanted.min(t.h))?;
         let p = pieces(&t, &b, y0, y1).filter(|p| p.second.is_empty())?;
-        let to = self.arena.get_mut(p.first.clone()).filter(|to| to.len() == data.len())?;
+        let to = self.memory.get_mut(p.first.clone()).filter(|to| to.len() == data.len())?;
         to.copy_from_slice(data);
-        self.high_water = self.high_water.max(p.first.end);
+        self.touch(&p.first);
         self.raise(tensor, &t, y1);
         Some(())
     }
@@ -134,7 +146,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     pub fn rows(&self, id: NodeId, y0: u16, y1: u16) -> Option<Rows<'_>> {
         let (t, b) = self.model.place(id.0)?;
         let p = pieces(&t, &b, y0, y1)?;
-        Some(Rows::new(self.arena.get(p.first.clone())?, self.arena.get(p.second.clone())?, &p, &t))
+        Some(Rows::new(self.memory.get(p.first.clone())?, self.memory.get(p.second.clone())?, &p, &t))
     }
 
     /// Lends a kernel what its band touches. `None` if that is not there.
@@ -159,7 +171,7 @@ impl<'r, 'm> Engine<'r, 'm> {
         }
         let mut aux = 0..0;
         if need.aux > 0 {
-            aux = range(self.model.buffer(node.header.accumulator()?)?.offset, need.aux);
+            aux = range(self.model.buffer(node.header.accumulator()?)?.address(), need.aux);
         }
         let mut scratch = 0..0;
         if need.scratch > 0 {
@@ -167,10 +179,10 @@ impl<'r, 'm> Engine<'r, 'm> {
             scratch = range(s.scratch_offset, need.scratch);
         }
         for r in [&out, &aux, &scratch] {
-            self.high_water = self.high_water.max(r.end);
+            self.touch(r);
         }
 
-        let mut free = Free::new(self.arena);
+        let mut free = Free::new(&mut self.memory);
         let out = free.take(out)?;
         let aux = free.take(aux)?;
         let scratch = free.take(scratch)?;
@@ -195,7 +207,8 @@ impl<'r, 'm> Engine<'r, 'm> {
             self.still_there(&b, t.buffer, y0)?;
         }
         let p = pieces(t, &b, y0, y1)?;
-        self.high_water = self.high_water.max(p.first.end).max(p.second.end);
+        self.touch(&p.first);
+        self.touch(&p.second);
         Some(p)
     }
 
@@ -206,7 +219,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     }
 }
 
-/// What verification has proven to lie in the arena.
-fn range(offset: u32, length: u32) -> Range<usize> {
-    offset as usize..(offset as usize).wrapping_add(length as usize)
+/// What verification has proven to lie in its region.
+fn range(address: u32, length: u32) -> Range<usize> {
+    address as usize..(address as usize).wrapping_add(length as usize)
 }

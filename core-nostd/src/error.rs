@@ -47,6 +47,15 @@ pub enum BlobError {
         /// Identifier of the section.
         id: u16,
     },
+    /// The weights are kept apart from the blob, and those given are too short: [`crate::Model::verify_split`].
+    WeightsTooShort {
+        /// Bytes that the blob says.
+        need: u32,
+        /// Bytes given.
+        have: u32,
+    },
+    /// The weights given are damaged, or not those of this blob.
+    WeightsCrc,
     /// The blob wants an arithmetic that this build does not know.
     Arithmetic {
         /// Identifier of the arithmetic.
@@ -54,7 +63,7 @@ pub enum BlobError {
     },
     /// A header field contradicts the rest.
     Header,
-    /// A buffer lies outside the arena or is malformed.
+    /// A buffer lies outside its region or is malformed.
     Buffer {
         /// Index of the buffer.
         index: u16,
@@ -104,6 +113,15 @@ pub enum RunError {
         /// Bytes given.
         have: usize,
     },
+    /// Another region of memory is too small: see [`crate::Session::start_in`] and [`crate::Session::with_state`].
+    RegionTooSmall {
+        /// One of [`crate::blob::region`].
+        region: u8,
+        /// Bytes that the model needs.
+        need: usize,
+        /// Bytes given.
+        have: usize,
+    },
     /// The plan in the blob asks for rows that are no longer, or not yet, there, or for overlapping memory. The
     /// converter makes no such plan: the blob was forged or the converter has a bug.
     Plan {
@@ -130,11 +148,15 @@ impl core::fmt::Display for BlobError {
                 crate::blob::FORMAT_MAJOR
             ),
             BlobError::Crc => f.write_str("checksum mismatch: the blob was damaged in storage or transfer"),
+            BlobError::WeightsTooShort { need, have } => {
+                write!(f, "the weights are kept apart from the blob: {need} bytes, and {have} are given")
+            }
+            BlobError::WeightsCrc => f.write_str("the weights kept apart are damaged, or those of another blob"),
             BlobError::Section { id } => write!(f, "section {id} is missing, doubled or out of bounds"),
             BlobError::UnknownSection { id } => write!(f, "section {id} is required and unknown to this build"),
             BlobError::Arithmetic { id } => write!(f, "arithmetic {id} is unknown to this build"),
             BlobError::Header => f.write_str("the header contradicts the rest of the blob"),
-            BlobError::Buffer { index } => write!(f, "buffer {index} is malformed or outside the arena"),
+            BlobError::Buffer { index } => write!(f, "buffer {index} is malformed or outside its region"),
             BlobError::Tensor { index } => write!(f, "tensor {index} does not fit its buffer"),
             BlobError::Segment { index } => write!(f, "segment {index} is malformed"),
             BlobError::Io { index } => write!(f, "input/output record {index} is malformed"),
@@ -152,6 +174,14 @@ impl core::fmt::Display for RunError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match *self {
             RunError::ArenaTooSmall { need, have } => write!(f, "the arena has {have} bytes, the model needs {need}"),
+            RunError::RegionTooSmall { region, need, have } => {
+                let name = match region {
+                    crate::blob::region::FAST => "fast memory",
+                    crate::blob::region::STATE => "state",
+                    _ => "a region of memory",
+                };
+                write!(f, "the {name} (region {region}) has {have} bytes, the model needs {need}")
+            }
             RunError::Plan { node } => write!(f, "the plan in the blob is wrong at node {node}"),
             RunError::NeedsInput { input } => write!(f, "input {input} has rows missing"),
             RunError::Input => f.write_str("input data of the wrong length, or no such input"),

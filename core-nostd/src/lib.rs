@@ -2,7 +2,7 @@
 //! rows, in an arena whose size is known to the byte before flashing.
 //!
 //! * [`Model::verify`] proves a blob and is the only way to a [`Model`].
-//! * [`Session`] owns what outlives an inference; [`Session::start`] borrows scratch memory and gives a [`Run`].
+//! * [`Session`] has what outlives an inference; [`Session::start`] borrows scratch memory and gives a [`Run`].
 //! * [`Run::step`] makes one band; [`Run::run`] makes them all.
 //! * [`registry!`] names the ops that are linked; what is not named costs nothing.
 //! * `carafe_macros::include_model!` embeds a blob and writes all of that for its model.
@@ -24,6 +24,7 @@ pub mod arithmetic;
 pub mod blob;
 mod engine;
 mod error;
+mod memory;
 mod model;
 mod node;
 pub mod offload;
@@ -38,6 +39,7 @@ mod verify;
 mod view;
 
 pub use error::{BlobError, Fault, RunError};
+pub use memory::Memory;
 pub use model::{Model, TensorIo, demand};
 pub use node::{Band, Cx, DType, Kernel, Need, Node, NodeId, OpCode, TensorInfo, Window};
 pub use probe::Probe;

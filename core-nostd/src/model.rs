@@ -2,11 +2,12 @@ use core::ops::Range;
 
 use crate::arena::{CounterBytes, pieces};
 use crate::blob::{
-    BufferRecord, GoldenRecord, Header, IoRecord, NodeHeader, SegmentRecord, StoredPreprocess, Strings, section,
+    BufferRecord, GoldenRecord, Header, IoRecord, NodeHeader, RegionsRecord, SegmentRecord, StoredPreprocess, Strings,
+    region, section,
 };
 use crate::record::{Field, Record};
 use crate::schedule::{Demand, Plan};
-use crate::{DType, Fault, Need, Node, NodeId, OpCode, OpEntry, Registry, TensorInfo};
+use crate::{DType, Fault, Need, Node, NodeId, OpCode, OpEntry, Registry, RunError, TensorInfo};
 
 /// A blob that has been proven: every offset, reference, type and bound in it holds. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,33 @@ impl<'m> Model<'m> {
         self.header.arena_bytes as usize
     }
 
+    /// Bytes of the second scratch memory that a run takes besides the arena ([`crate::Memory::fast`]).
+    pub fn fast_bytes(&self) -> usize {
+        self.region_bytes(region::FAST) as usize
+    }
+
+    /// Bytes of a region; 0 if there is no such region.
+    #[inline(never)]
+    pub fn region_bytes(&self, region: u8) -> u32 {
+        match region {
+            region::MAIN => self.header.arena_bytes,
+            region::FAST => RegionsRecord::read(self.section(section::REGIONS)).map_or(0, |r| r.fast_bytes),
+            region::STATE => self.header.state_bytes,
+            _ => 0,
+        }
+    }
+
+    /// As much of `memory` as the model needs of a region.
+    #[inline(never)]
+    pub(crate) fn cut<'a>(&self, region: u8, memory: &'a mut [u8]) -> Result<&'a mut [u8], RunError> {
+        let (need, have) = (self.region_bytes(region) as usize, memory.len());
+        let too_small = match region {
+            region::MAIN => RunError::ArenaTooSmall { need, have },
+            _ => RunError::RegionTooSmall { region, need, have },
+        };
+        memory.get_mut(..need).ok_or(too_small)
+    }
+
     /// Bytes of state between runs.
     pub fn state_bytes(&self) -> usize {
         self.header.state_bytes as usize
@@ -75,7 +103,7 @@ impl<'m> Model<'m> {
         self.section(section::CONSTS).len()
     }
 
-    /// Length of the blob.
+    /// Length of the blob, without weights that are kept apart.
     pub fn blob_bytes(&self) -> usize {
         self.header.length as usize
     }
@@ -187,7 +215,7 @@ impl<'m> Model<'m> {
         Some((tensor, self.buffer(tensor.buffer)?))
     }
 
-    /// Where a tensor lies in the arena that is there as a whole and without gaps.
+    /// The addresses of a tensor that is there as a whole and without gaps.
     #[inline(never)]
     pub(crate) fn whole(&self, t: u16) -> Option<Range<usize>> {
         let (t, b) = self.place(t)?;

@@ -1,18 +1,44 @@
+use crate::blob::region;
 use crate::engine::Engine;
 use crate::offload::{Accelerator, Companion, Offload, Tally};
-use crate::{Band, Model, NodeId, OpCode, Probe, RunError};
+use crate::{Band, Memory, Model, NodeId, OpCode, Probe, RunError};
 
 /// A model together with what outlives an inference. Scratch memory is borrowed per run, so several sessions can
 /// share one arena.
 #[derive(Debug)]
 pub struct Session<'m> {
     model: Model<'m>,
+    state: &'m mut [u8],
 }
 
 impl<'m> Session<'m> {
-    /// A session of a model without state.
+    /// A session of a model without state. (One of a model with state does not start.)
     pub fn new(model: Model<'m>) -> Self {
-        Self { model }
+        Self { model, state: &mut [] }
+    }
+
+    /// A session of a model with state, for which `state` has [`Model::state_bytes`] bytes. It begins reset.
+    ///
+    /// # Errors
+    /// [`RunError::RegionTooSmall`] if `state` is too small.
+    pub fn with_state(model: Model<'m>, state: &'m mut [u8]) -> Result<Self, RunError> {
+        let mut session = Self { state: model.cut(region::STATE, state)?, model };
+        session.reset_state();
+        Ok(session)
+    }
+
+    /// Forgets what was before: the state is that of a sequence of zeros. To be called where a sequence begins, and
+    /// after an inference that did not come to its end, which leaves a part of the state advanced.
+    pub fn reset_state(&mut self) {
+        for n in 0..self.model.nodes() {
+            if let Some((t, b)) = self.model.place(n)
+                && b.region == region::STATE
+                && let Some(bytes) =
+                    self.state.get_mut(b.offset as usize..).and_then(|s| s.get_mut(..b.length as usize))
+            {
+                bytes.fill(t.zero_point as u8);
+            }
+        }
     }
 
     /// The model.
@@ -27,7 +53,16 @@ impl<'m> Session<'m> {
 
     /// As [`Session::start`], with a probe that sees every band.
     pub fn start_with<'r, P: Probe>(&'r mut self, scratch: &'r mut [u8], probe: P) -> Result<Run<'r, 'm, P>, RunError> {
-        Ok(Run { engine: Engine::start(&self.model, scratch)?, probe, offload: () })
+        self.start_in(Memory::of(scratch), probe)
+    }
+
+    /// As [`Session::start_with`], for models that are planned for several regions of memory.
+    ///
+    /// # Errors
+    /// [`RunError::ArenaTooSmall`] or [`RunError::RegionTooSmall`].
+    pub fn start_in<'r, P: Probe>(&'r mut self, memory: Memory<'r>, probe: P) -> Result<Run<'r, 'm, P>, RunError> {
+        let parts = [memory.main, memory.fast, &mut *self.state];
+        Ok(Run { engine: Engine::start(&self.model, parts)?, probe, offload: () })
     }
 
     /// As [`Session::start_with`], with an accelerator that is offered parts of the model ([`crate::offload`]). What it
@@ -38,7 +73,8 @@ impl<'m> Session<'m> {
         probe: P,
         accelerator: A,
     ) -> Result<Run<'r, 'm, P, Offload<'r, A>>, RunError> {
-        Ok(Run { engine: Engine::start(&self.model, scratch)?, probe, offload: Offload::new(accelerator) })
+        let parts = [scratch, &mut [], &mut *self.state];
+        Ok(Run { engine: Engine::start(&self.model, parts)?, probe, offload: Offload::new(accelerator) })
     }
 }
 
@@ -116,7 +152,12 @@ impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
 
     /// One past the highest byte of the arena that was lent to a kernel or the user so far.
     pub fn high_water(&self) -> usize {
-        self.engine.high_water
+        self.high_water_in(region::MAIN)
+    }
+
+    /// As [`Run::high_water`], of one of [`region`]; 0 of a region that does not exist.
+    pub fn high_water_in(&self, region: u8) -> usize {
+        self.engine.high_water.get(usize::from(region)).copied().unwrap_or(0)
     }
 
     /// Steps made so far.

@@ -3,7 +3,7 @@
 use crate::arena;
 use crate::blob::{
     BufferRecord, CRC_FROM, FORMAT_MAJOR, Header, IoRecord, MAGIC, NONE, NodeHeader, SectionEntry, SegmentRecord,
-    StoredPreprocess, TensorRecord, crc32, section,
+    StoredPreprocess, TensorRecord, WeightsRecord, crc32, region, section,
 };
 use crate::model::{Unresolved, entry, in_place};
 use crate::record::Record;
@@ -15,18 +15,23 @@ fn claim<E>(holds: bool, error: E) -> Result<(), E> {
     if holds { Ok(()) } else { Err(error) }
 }
 
-/// True if `offset..offset + length` lies inside `floor..limit`.
-fn inside(offset: u32, length: u32, floor: u32, limit: u32) -> bool {
-    offset >= floor && offset.checked_add(length).is_some_and(|end| end <= limit)
-}
-
 impl<'m> Model<'m> {
     /// Proves a blob. The only constructor.
     ///
     /// Time is linear in the length of the blob. Malformed bytes give an error that says what is wrong; they never
     /// cause a panic or a read outside. A blob with an op that `registry` lacks is refused, the op named.
-    #[inline(never)]
     pub fn verify(bytes: &'m [u8], registry: Registry<'m>) -> Result<Self, BlobError> {
+        Self::verify_split(bytes, &[], registry)
+    }
+
+    /// As [`Model::verify`], of a blob whose weights are kept apart, in external flash for instance. Bytes behind the
+    /// weights are not looked at. (Of a blob that has its weights in it, neither are those before.)
+    ///
+    /// # Errors
+    /// Those of [`Model::verify`]; [`BlobError::WeightsTooShort`] and [`BlobError::WeightsCrc`] if `weights` are not those
+    /// of the blob.
+    #[inline(never)]
+    pub fn verify_split(bytes: &'m [u8], weights: &'m [u8], registry: Registry<'m>) -> Result<Self, BlobError> {
         let header = Header::read(bytes).ok_or(BlobError::Truncated)?;
         if header.magic != MAGIC {
             return Err(BlobError::Magic);
@@ -42,7 +47,7 @@ impl<'m> Model<'m> {
         // Built where it is returned: a device has better things to do with its flash than to copy it.
         let mut proven = Ok(Self { header, sections: [&[]; section::COUNT], registry });
         if let Ok(model) = &mut proven
-            && let Err(error) = model.prove(bytes)
+            && let Err(error) = model.prove(bytes, weights)
         {
             proven = Err(error);
         }
@@ -50,8 +55,9 @@ impl<'m> Model<'m> {
     }
 
     #[inline(never)]
-    fn prove(&mut self, bytes: &'m [u8]) -> Result<(), BlobError> {
+    fn prove(&mut self, bytes: &'m [u8], weights: &'m [u8]) -> Result<(), BlobError> {
         self.find_sections(bytes)?;
+        self.find_weights(weights)?;
         self.check_sections()?;
         let h = &self.header;
         for index in 0..h.buffers {
@@ -97,6 +103,19 @@ impl<'m> Model<'m> {
         Ok(())
     }
 
+    /// Weights that are kept apart take the place of those that the blob then has not.
+    fn find_weights(&mut self, weights: &'m [u8]) -> Result<(), BlobError> {
+        if let Some(record) = WeightsRecord::read(self.section(section::WEIGHTS))
+            && let Some(slot) = self.sections.get_mut(usize::from(section::CONSTS))
+        {
+            claim(slot.is_empty(), BlobError::Section { id: section::CONSTS })?;
+            let (need, have) = (record.length, u32::try_from(weights.len()).unwrap_or(u32::MAX));
+            *slot = weights.get(..need as usize).ok_or(BlobError::WeightsTooShort { need, have })?;
+            claim(crc32(slot) == record.crc, BlobError::WeightsCrc)?;
+        }
+        Ok(())
+    }
+
     fn check_sections(&self) -> Result<(), BlobError> {
         let h = &self.header;
         let tensors = usize::from(h.nodes) + usize::from(h.inputs);
@@ -109,8 +128,9 @@ impl<'m> Model<'m> {
             return Err(BlobError::Section { id: section::PREPROCESS });
         }
         let counts = h.nodes != 0 && h.inputs != 0 && h.outputs != 0 && tensors < usize::from(NONE);
-        let arena = self.counter_bytes() <= h.arena_bytes as usize && h.arena_bytes <= i32::MAX as u32;
-        claim(counts && arena, BlobError::Header)
+        // Addresses number the bytes of a region with few bits.
+        let small = (0..region::COUNT as u8).all(|r| self.region_bytes(r) as usize <= region::MASK);
+        claim(counts && small && self.counter_bytes() <= h.arena_bytes as usize, BlobError::Header)
     }
 
     #[inline(never)]
@@ -118,13 +138,18 @@ impl<'m> Model<'m> {
         claim(self.section(id).len() == entries * size, BlobError::Section { id })
     }
 
-    /// A buffer lies in the arena, behind the counters; a ring has equal rows.
+    /// A range lies in its region, of the arena behind the counters.
+    #[inline(never)]
+    fn region_holds(&self, region: u8, offset: u32, length: u32) -> bool {
+        let floor = if region == region::MAIN { self.counter_bytes() as u32 } else { 0 };
+        offset >= floor && offset.checked_add(length).is_some_and(|end| end <= self.region_bytes(region))
+    }
+
+    /// A buffer lies in its region; a ring has equal rows.
     fn buffer_holds(&self, index: u16) -> bool {
-        let floor = self.counter_bytes() as u32;
         self.buffer(index).is_some_and(|b| {
-            b.region == 0
-                && b.length != 0
-                && inside(b.offset, b.length, floor, self.header.arena_bytes)
+            b.length != 0
+                && self.region_holds(b.region, b.offset, b.length)
                 && b.length.checked_rem(u32::from(b.rows)).unwrap_or(0) == 0
         })
     }
@@ -191,8 +216,8 @@ impl<'m> Model<'m> {
     /// The node behind a segment that begins at `first`.
     fn segment_end(&self, index: u16, first: u16) -> Option<u16> {
         let s = self.segment_record(index)?;
-        let floor = if s.scratch_length == 0 { 0 } else { self.counter_bytes() as u32 };
-        let fits = inside(s.scratch_offset, s.scratch_length, floor, self.header.arena_bytes);
+        let (region, offset) = ((s.scratch_offset >> region::BITS) as u8, s.scratch_offset & region::MASK as u32);
+        let fits = s.scratch_length == 0 || self.region_holds(region, offset, s.scratch_length);
         (s.first == first && s.count != 0 && fits).then_some(())?;
         first.checked_add(s.count)
     }

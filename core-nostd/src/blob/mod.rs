@@ -142,8 +142,12 @@ pub mod section {
     pub const DYNAMIC: u16 = 10;
     /// [`super::StoredPreprocess`]: how data become the first input.
     pub const PREPROCESS: u16 = 11;
+    /// [`super::RegionsRecord`]: sizes of the regions that the header does not name. Required where present.
+    pub const REGIONS: u16 = 12;
+    /// [`super::WeightsRecord`]: [`CONSTS`] is a file of its own. Required where present.
+    pub const WEIGHTS: u16 = 13;
     /// One more than the greatest identifier.
-    pub(crate) const COUNT: usize = 12;
+    pub(crate) const COUNT: usize = 14;
     /// Bit 0 of the flags of an entry.
     pub const REQUIRED: u16 = 1;
 }
@@ -210,6 +214,45 @@ record! {
     }
 }
 
+/// Regions of memory, and the addresses in them.
+pub mod region {
+    /// The arena: the row counters lie at its front.
+    pub const MAIN: u8 = 0;
+    /// A second scratch memory, e.g. a tightly coupled one.
+    pub const FAST: u8 = 1;
+    /// What outlives an inference.
+    pub const STATE: u8 = 2;
+    /// Number of regions.
+    pub const COUNT: usize = 3;
+    /// Bits of an address that number the byte; the region is above them.
+    pub const BITS: u32 = 29;
+    /// These bits; a region has at most so many bytes.
+    pub const MASK: usize = (1 << BITS) - 1;
+
+    /// Address of a byte of a region.
+    pub const fn address(region: u8, offset: u32) -> u32 {
+        ((region as u32) << BITS).wrapping_add(offset)
+    }
+}
+
+record! {
+    /// Sizes of regions.
+    pub struct RegionsRecord {
+        /// Bytes of [`region::FAST`].
+        fast_bytes: u32,
+    }
+}
+
+record! {
+    /// The constants that belong to a blob and are kept apart from it.
+    pub struct WeightsRecord {
+        /// Their length in bytes.
+        length: u32,
+        /// [`crc32`] of them.
+        crc: u32,
+    }
+}
+
 record! {
     /// A piece of memory that tensors live in.
     pub struct BufferRecord {
@@ -219,7 +262,7 @@ record! {
         length: u32,
         /// Rows that it holds as a ring, or 0 if its tensors are there as a whole.
         rows: u16,
-        /// Index of the memory region: 0 is the arena.
+        /// One of [`region`].
         region: u8,
     }
 }
@@ -231,7 +274,7 @@ record! {
         first: u16,
         /// Number of nodes.
         count: u16,
-        /// Byte of the scratch memory that its nodes share, in the arena.
+        /// Address ([`region::address`]) of the scratch memory that its nodes share.
         scratch_offset: u32,
         /// Length of it.
         scratch_length: u32,

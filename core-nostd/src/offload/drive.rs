@@ -114,7 +114,7 @@ impl<'r, A: Accelerator> Offload<'r, A> {
 
     fn poll<P: Probe>(&mut self, engine: &mut Engine<'r, '_>, probe: &mut P) {
         let (Some(job), Some(ticket)) = (&self.job, &mut self.device.ticket) else { return };
-        let mut io = Io { job, arena: engine.arena };
+        let mut io = Io { job, memory: engine.memory.lend() };
         match self.device.accelerator.poll(ticket, &mut io) {
             Poll::Pending => return,
             Poll::Ready(Ok(())) => {

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::Job;
 use crate::arena::{Free, Pieces};
+use crate::memory::Regions;
 use crate::model::Unresolved;
 use crate::node::TensorInfo;
 use crate::{Band, Cx, Need, Node, OpCode, RowsMut};
@@ -94,7 +95,8 @@ fn run(
             Band::Produce(y0, y1) => (y0, pieces(&node.out, out.start, y0, y1)),
             Band::Consume(..) => (0, Pieces::default()),
         };
-        let mut free = Free::new(memory);
+        let mut memory = Regions::of(memory);
+        let mut free = Free::new(&mut memory);
         let to = free.take(p.first)?;
         let aux = free.take(aux.clone())?;
         let scratch = free.take(scratch.clone())?;
@@ -114,7 +116,8 @@ fn run(
 
 /// The result of a view, as a map of its own.
 fn copy(node: &Node<'_>, memory: &mut [u8], in0: &Range<usize>, in1: &Range<usize>, out: &Range<usize>) -> Option<()> {
-    let mut free = Free::new(memory);
+    let mut memory = Regions::of(memory);
+    let mut free = Free::new(&mut memory);
     let to = free.take(out.clone())?;
     let a = free.read(in0.clone())?;
     let (mut to, mut a) = (to.iter_mut(), a.iter());

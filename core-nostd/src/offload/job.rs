@@ -2,6 +2,7 @@ use core::ops::Range;
 
 use heapless::Vec;
 
+use crate::memory::Regions;
 use crate::{Model, Need, Node};
 
 /// Tensors that a job may read, and that it may leave.
@@ -95,7 +96,7 @@ impl<'a> Job<'a> {
 #[derive(Debug)]
 pub struct Io<'a> {
     pub(super) job: &'a Job<'a>,
-    pub(super) arena: &'a mut [u8],
+    pub(super) memory: Regions<'a>,
 }
 
 impl<'a> Io<'a> {
@@ -106,11 +107,11 @@ impl<'a> Io<'a> {
 
     /// The bytes of what the job reads, `k` counted as in [`Job::inputs`].
     pub fn input(&self, k: usize) -> Option<&[u8]> {
-        self.arena.get(self.job.inputs.get(k)?.range.clone())
+        self.memory.get(self.job.inputs.get(k)?.range.clone())
     }
 
     /// The bytes of what the job leaves, `k` counted as in [`Job::outputs`].
     pub fn output(&mut self, k: usize) -> Option<&mut [u8]> {
-        self.arena.get_mut(self.job.outputs.get(k)?.range.clone())
+        self.memory.get_mut(self.job.outputs.get(k)?.range.clone())
     }
 }

@@ -23,7 +23,7 @@ fn extent(offset: u32, length: u32) -> Range<usize> {
 }
 
 fn all_of(b: BufferRecord) -> Range<usize> {
-    extent(b.offset, b.length)
+    extent(b.address(), b.length)
 }
 
 /// A tensor that is there as a whole, without gaps.
@@ -44,6 +44,8 @@ pub(super) fn job<'a>(model: &'a Model<'a>, segment: u16) -> Option<Job<'a>> {
     for n in job.nodes() {
         let look = model.visit(n, &mut |node, _, need| {
             let mut look = || {
+                // The past of what remembers lies in the state: a device has not got it.
+                (!need.state).then_some(())?;
                 for t in [Some(node.header.in0), node.header.second()].into_iter().flatten() {
                     let inside = (first..n).contains(&t);
                     if inside || job.inputs.iter().any(|p| p.tensor == t) {
@@ -161,7 +163,7 @@ impl<'r> Engine<'r, '_> {
     pub fn complete(&mut self, job: &Job<'_>) -> Vec<(NodeId, u16), PORTS> {
         let mut made = Vec::new();
         for port in job.inputs.iter().chain(&job.outputs) {
-            self.high_water = self.high_water.max(port.range.end);
+            self.touch(&port.range);
         }
         for port in &job.outputs {
             let n = port.tensor;
