@@ -8,6 +8,7 @@ use crate::dataset::{Dataset, Preprocess};
 use crate::lower::{self, Lowered};
 use crate::passes::{self, Camera, Optimized, PassError};
 use crate::plan::{self, Plan, PlanOptions};
+use crate::stateful;
 use crate::write::{self, WriteOptions};
 
 /// What the device's first input takes.
@@ -98,6 +99,12 @@ pub enum ConvertError {
         /// What does not fit.
         source: GraphError,
     },
+    /// A model with state does not run over the samples one after the other.
+    #[error("calibration samples as one sequence: {source}")]
+    Sequence {
+        /// What does not fit.
+        source: GraphError,
+    },
     /// Quantization failed.
     #[error(transparent)]
     Quantize(#[from] carafe_quantizer::QuantError),
@@ -113,7 +120,7 @@ pub enum ConvertError {
 }
 
 /// Converts a graph as a frontend made it. `samples` are calibration data in the model's own layout and numbers (mean and
-/// scale applied), one tensor per input.
+/// scale applied), one tensor per input; of a model with state, they are consecutive steps of one sequence.
 pub fn convert(
     graph: Graph,
     samples: &[Vec<Tensor>],
@@ -136,7 +143,15 @@ pub fn convert(
     let samples: Result<Vec<Vec<Tensor>>, ConvertError> = samples.par_iter().enumerate().map(sample).collect();
     let mut graph = graph.unwrap_or_else(|| optimized.graph.clone());
     passes::make_scale_layers(&mut graph)?;
-    let (quantized, report) = quantize(&graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?;
+    let (quantized, report) = if stateful::is_stateful(&graph) {
+        let fail = |source| ConvertError::Sequence { source };
+        let (open, samples) = stateful::open(&graph, &samples?).map_err(fail)?;
+        let (mut quantized, report) = quantize(&open, &samples, &options.quantizer, &|p| watch.quantizing(p))?;
+        stateful::close(&mut quantized, graph.inputs.len());
+        (quantized, report)
+    } else {
+        quantize(&graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?
+    };
     watch.planning();
     let lowered = lower::lower(&quantized, camera.as_ref())?;
     let plan = plan::plan(&lowered, &options.plan)?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use carafe::blob::StringKind;
-use carafe::{BlobError, DType, Model, NodeId, OpCode, Probe, Rows, RunError, Session};
+use carafe::{BlobError, DType, Memory, Model, NodeId, OpCode, Probe, Rows, RunError, Session};
 use carafe_graph::{Graph, GraphError, Op, Tensor, ValueId, exec};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -189,7 +189,7 @@ pub fn evaluate_source(
         None => labels.map(|_| Logits::Output),
     };
     let results: Vec<Sample> =
-        all(source, progress, |index, sample| one(&model, optimized, &layers, logits, index, sample))?;
+        all(&model, source, progress, |lane, index, sample| one(lane, optimized, &layers, logits, index, sample))?;
 
     let n = source.len as f64;
     let answers: Vec<usize> = results.iter().map(|s| s.class).collect();
@@ -228,12 +228,10 @@ pub fn classify(
 ) -> Result<Vec<usize>, EvaluateError> {
     let model = Model::verify(blob, carafe::ops::ALL)?;
     check(&model, source, labels)?;
-    all(source, progress, |index, sample| {
-        let mut session = Session::new(model);
-        let mut arena = vec![0; model.arena_bytes()];
+    all(&model, source, progress, |lane, index, sample| {
         let run = |source| EvaluateError::Run { index, source };
         let inputs = quantized(&model, &sample).map_err(run)?;
-        let outputs = twin::run(&mut session, &mut arena, &inputs, ()).map_err(run)?;
+        let outputs = lane.answer(&inputs, ()).map_err(run)?;
         // Scales are positive: the order of the bytes is that of the numbers.
         let first: Vec<i8> = outputs.first().map_or_else(Vec::new, |o| o.iter().map(|&b| b as i8).collect());
         Ok(argmax(&first))
@@ -269,17 +267,51 @@ fn check(model: &Model<'_>, source: Source<'_>, labels: Option<&[u32]>) -> Resul
     }
 }
 
-/// Does something with every sample, on all cores; results in the samples' order.
+/// What runs a model, and its float counterpart, over samples.
+struct Lane<'m> {
+    session: Session<'m>,
+    arena: Vec<u8>,
+    fast: Vec<u8>,
+    float: exec::State,
+}
+
+impl<'m> Lane<'m> {
+    /// At the beginning of a sequence.
+    fn new(model: &Model<'m>, state: &'m mut [u8]) -> Result<Self, RunError> {
+        let (arena, fast) = (vec![0; model.arena_bytes()], vec![0; model.fast_bytes()]);
+        Ok(Self { session: Session::with_state(*model, state)?, arena, fast, float: exec::State::default() })
+    }
+
+    fn answer<P: Probe>(&mut self, inputs: &[Vec<u8>], probe: P) -> Result<Vec<Vec<u8>>, RunError> {
+        let memory = Memory { main: &mut self.arena, fast: &mut self.fast };
+        twin::run_in(&mut self.session, memory, inputs, probe)
+    }
+}
+
+/// Does something with every sample, on all cores; results in the samples' order. Samples of a model with state are steps
+/// of one sequence, one after the other.
 fn all<R: Send>(
+    model: &Model<'_>,
     source: Source<'_>,
     progress: &(dyn Fn(usize) + Sync),
-    work: impl Fn(usize, Vec<Tensor>) -> Result<R, EvaluateError> + Sync,
+    work: impl Fn(&mut Lane<'_>, usize, Vec<Tensor>) -> Result<R, EvaluateError> + Sync,
 ) -> Result<Vec<R>, EvaluateError> {
     let done = AtomicUsize::new(0);
+    if model.state_bytes() > 0 {
+        let mut state = vec![0; model.state_bytes()];
+        let mut lane = Lane::new(model, &mut state).map_err(|source| EvaluateError::Run { index: 0, source })?;
+        let one = |index| {
+            let result = work(&mut lane, index, (source.get)(index)?)?;
+            progress(index + 1);
+            Ok(result)
+        };
+        return (0..source.len).map(one).collect();
+    }
     (0..source.len)
         .into_par_iter()
         .map(|index| {
-            let result = work(index, (source.get)(index)?)?;
+            let mut lane = Lane::new(model, &mut []).map_err(|source| EvaluateError::Run { index, source })?;
+            let result = work(&mut lane, index, (source.get)(index)?)?;
             progress(1 + done.fetch_add(1, Ordering::Relaxed));
             Ok(result)
         })
@@ -393,26 +425,25 @@ struct Sample {
 }
 
 fn one(
-    model: &Model<'_>,
+    lane: &mut Lane<'_>,
     optimized: &Optimized,
     layers: &[Counterpart],
     logits: Option<Logits>,
     index: usize,
     sample: Vec<Tensor>,
 ) -> Result<Sample, EvaluateError> {
+    let model = *lane.session.model();
+    let model = &model;
     let float = |source| EvaluateError::Float { index, source };
     let inputs = optimized.samples(&sample).map_err(float)?;
     let wanted: HashMap<ValueId, usize> = layers.iter().enumerate().map(|(k, l)| (l.value, k)).collect();
     let mut keep = Keep { wanted, values: vec![Vec::new(); layers.len()] };
-    let reference = exec::run_with(&optimized.graph, &inputs, &mut keep).map_err(float)?;
+    let reference = exec::run_stateful(&optimized.graph, &inputs, &mut lane.float, &mut keep).map_err(float)?;
 
     let bytes = quantized(model, &inputs).map_err(|source| EvaluateError::Run { index, source })?;
     let slots = layers.iter().enumerate().map(|(k, l)| (l.blob_node, k)).collect();
     let mut collect = Collect { slots, data: vec![Vec::new(); layers.len()] };
-    let mut session = Session::new(*model);
-    let mut arena = vec![0; model.arena_bytes()];
-    let outputs = twin::run(&mut session, &mut arena, &bytes, &mut collect)
-        .map_err(|source| EvaluateError::Run { index, source })?;
+    let outputs = lane.answer(&bytes, &mut collect).map_err(|source| EvaluateError::Run { index, source })?;
 
     let reals = |bytes: &[u8], scale: f32, zero_point: i8| -> Vec<f32> {
         bytes.iter().map(|&q| dequantize(q, scale, zero_point)).collect()

@@ -11,6 +11,8 @@ pub mod frontend;
 pub mod lower;
 pub mod passes;
 pub mod plan;
+pub mod split;
+mod stateful;
 pub mod twin;
 pub mod write;
 

@@ -1,6 +1,6 @@
 //! The device's own crate, run on the host: what it answers here it answers there, to the bit.
 
-use carafe::{Probe, RunError, Session};
+use carafe::{Memory, Probe, RunError, Session};
 
 /// Runs one inference: quantized inputs in, quantized outputs out. Inputs that the model takes row by row are pushed
 /// as it asks for them.
@@ -13,8 +13,21 @@ pub fn run<P: Probe>(
     inputs: &[Vec<u8>],
     probe: P,
 ) -> Result<Vec<Vec<u8>>, RunError> {
+    run_in(session, Memory::of(arena), inputs, probe)
+}
+
+/// As [`run`], for models that are planned for several regions of memory.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in<P: Probe>(
+    session: &mut Session<'_>,
+    memory: Memory<'_>,
+    inputs: &[Vec<u8>],
+    probe: P,
+) -> Result<Vec<Vec<u8>>, RunError> {
     let model = *session.model();
-    let mut run = session.start_with(arena, probe)?;
+    let mut run = session.start_in(memory, probe)?;
     let mut pushed = vec![None; inputs.len()];
     if inputs.len() != model.inputs() {
         return Err(RunError::Input);

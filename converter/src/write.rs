@@ -2,10 +2,10 @@
 
 use carafe::blob::{
     CONSTS_ALIGN, CRC_FROM, FORMAT_MAJOR, FORMAT_MINOR, GoldenRecord, Header, IoRecord, MAGIC, NONE, NodeHeader,
-    SectionEntry, StringKind, TensorRecord, crc32, golden_byte, section,
+    RegionsRecord, SectionEntry, StringKind, TensorRecord, crc32, golden_byte, section,
 };
 use carafe::record::Record;
-use carafe::{BlobError, Model, RunError, Session};
+use carafe::{BlobError, Memory, Model, RunError, Session};
 
 use crate::lower::{LowerIo, Lowered};
 use crate::plan::{Plan, PlanError};
@@ -64,12 +64,14 @@ fn golden(blob: &[u8]) -> Result<u32, WriteError> {
             bytes
         })
         .collect();
-    let mut session = Session::new(model);
-    let outputs = crate::twin::run(&mut session, &mut arena, &inputs, ()).map_err(WriteError::Run)?;
+    let (mut fast, mut state) = (vec![0; model.fast_bytes()], vec![0; model.state_bytes()]);
+    let mut session = Session::with_state(model, &mut state).map_err(WriteError::Run)?;
+    let memory = Memory { main: &mut arena, fast: &mut fast };
+    let outputs = crate::twin::run_in(&mut session, memory, &inputs, ()).map_err(WriteError::Run)?;
     Ok(crc32(&outputs.concat()))
 }
 
-fn record<R: Record>(out: &mut Vec<u8>, r: &R) {
+pub(crate) fn record<R: Record>(out: &mut Vec<u8>, r: &R) {
     let at = out.len();
     out.resize(at + R::SIZE, 0);
     r.write(&mut out[at..]).expect("the buffer is as long as the record");
@@ -82,7 +84,7 @@ fn sections(
     options: &WriteOptions,
     golden: Option<GoldenRecord>,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut list: Vec<(u16, u16, Vec<u8>)> = vec![
+    let mut list: Vec<Section> = vec![
         (section::NODES, section::REQUIRED, nodes(model, plan)?),
         (section::TENSORS, section::REQUIRED, tensors(model, plan)?),
         (section::BUFFERS, section::REQUIRED, Vec::new()),
@@ -102,13 +104,47 @@ fn sections(
         let scales = model.nodes.iter().map(|n| n.scale).chain(model.inputs.iter().map(|i| i.scale));
         list.push((section::SCALES, 0, scales.flat_map(f32::to_le_bytes).collect()));
     }
+    if plan.fast_bytes > 0 {
+        let mut regions = Vec::new();
+        record(&mut regions, &RegionsRecord { fast_bytes: plan.fast_bytes });
+        list.push((section::REGIONS, section::REQUIRED, regions));
+    }
     list.push((section::CONSTS, section::REQUIRED, model.consts.clone()));
+    let count =
+        |what: &str, n: usize| u16::try_from(n).map_err(|_| WriteError::TooLarge(format!("{n} {what}; at most 65535")));
+    let header = Header {
+        magic: MAGIC,
+        major: FORMAT_MAJOR,
+        minor: FORMAT_MINOR,
+        sections: 0,
+        length: 0,
+        crc: 0,
+        arithmetic: model.arithmetic,
+        cpu: 0,
+        flags: 0,
+        arena_bytes: plan.arena_bytes,
+        state_bytes: plan.state_bytes,
+        max_steps: plan.steps,
+        nodes: count("nodes", model.nodes.len())?,
+        inputs: count("inputs", model.inputs.len())?,
+        outputs: count("outputs", model.outputs.len())?,
+        buffers: count("buffers", plan.buffers.len())?,
+        segments: count("segments", plan.segments.len())?,
+        reserved: 0,
+    };
+    lay_out(header, &list)
+}
 
+/// A section: identifier, flags, content.
+pub(crate) type Section = (u16, u16, Vec<u8>);
+
+/// A blob of a header and sections. Number of sections, length and checksum are set here.
+pub(crate) fn lay_out(mut header: Header, list: &[Section]) -> Result<Vec<u8>, WriteError> {
     let mut at = Header::SIZE + list.len() * SectionEntry::SIZE;
     let mut table = Vec::new();
     let mut body = Vec::new();
     let begin = at;
-    for (id, flags, data) in &list {
+    for (id, flags, data) in list {
         if *id == section::CONSTS {
             at = at.next_multiple_of(CONSTS_ALIGN);
         }
@@ -119,28 +155,9 @@ fn sections(
         record(&mut table, &e);
         at += data.len();
     }
-    let count =
-        |what: &str, n: usize| u16::try_from(n).map_err(|_| WriteError::TooLarge(format!("{n} {what}; at most 65535")));
-    let mut header = Header {
-        magic: MAGIC,
-        major: FORMAT_MAJOR,
-        minor: FORMAT_MINOR,
-        sections: count("sections", list.len())?,
-        length: u32::try_from(at).map_err(|_| WriteError::TooLarge(format!("{at} bytes")))?,
-        crc: 0,
-        arithmetic: model.arithmetic,
-        cpu: 0,
-        flags: 0,
-        arena_bytes: plan.arena_bytes,
-        state_bytes: 0,
-        max_steps: plan.steps,
-        nodes: count("nodes", model.nodes.len())?,
-        inputs: count("inputs", model.inputs.len())?,
-        outputs: count("outputs", model.outputs.len())?,
-        buffers: count("buffers", plan.buffers.len())?,
-        segments: count("segments", plan.segments.len())?,
-        reserved: 0,
-    };
+    header.sections = u16::try_from(list.len()).map_err(|_| WriteError::TooLarge("more than 65535 sections".into()))?;
+    header.length = u32::try_from(at).map_err(|_| WriteError::TooLarge(format!("{at} bytes")))?;
+    header.crc = 0;
     let assemble = |header: &Header| {
         let mut blob = Vec::new();
         record(&mut blob, header);

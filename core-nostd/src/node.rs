@@ -256,14 +256,24 @@ pub struct Need {
     pub scratch: u32,
     /// Bytes of accumulator that live from the first row consumed to the result.
     pub aux: u32,
+    /// The result outlives the inference: it lies in [`crate::blob::region::STATE`], and nothing else does.
+    pub state: bool,
     /// Multiplications of the whole node, for reports (0 if it multiplies nothing).
     pub macs: u32,
 }
 
 impl Need {
     /// An op that makes row y of its result of row y of its operands.
-    pub const ELEMENTWISE: Self =
-        Self { windows: [Window::SAME; 2], consumes: false, view: false, in_place: 0b11, scratch: 0, aux: 0, macs: 0 };
+    pub const ELEMENTWISE: Self = Self {
+        windows: [Window::SAME; 2],
+        consumes: false,
+        view: false,
+        in_place: 0b11,
+        scratch: 0,
+        aux: 0,
+        state: false,
+        macs: 0,
+    };
 }
 
 /// What one step does.

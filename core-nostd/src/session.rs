@@ -22,9 +22,17 @@ impl<'m> Session<'m> {
     /// # Errors
     /// [`RunError::RegionTooSmall`] if `state` is too small.
     pub fn with_state(model: Model<'m>, state: &'m mut [u8]) -> Result<Self, RunError> {
-        let mut session = Self { state: model.cut(region::STATE, state)?, model };
+        let mut session = Self::resume(model, state)?;
         session.reset_state();
         Ok(session)
+    }
+
+    /// As [`Session::with_state`], to go on with a state that an earlier session of the same model left.
+    ///
+    /// # Errors
+    /// As [`Session::with_state`].
+    pub fn resume(model: Model<'m>, state: &'m mut [u8]) -> Result<Self, RunError> {
+        Ok(Self { state: model.cut(region::STATE, state)?, model })
     }
 
     /// Forgets what was before: the state is that of a sequence of zeros. To be called where a sequence begins, and

@@ -186,8 +186,10 @@ impl<'m> Model<'m> {
             None => need.aux == 0,
         };
         // A band of a ring never wraps.
-        let rows = self.buffer(node.out.buffer).ok_or(operand)?.rows;
-        let bands = rows.checked_rem(u16::from(h.band)) == Some(0);
+        let out = self.buffer(node.out.buffer).ok_or(operand)?;
+        // Only what outlives the inference lies in the state, and what only has another name there.
+        let state = need.state == (out.region == region::STATE) || (need.view && !need.state);
+        let bands = out.rows.checked_rem(u16::from(h.band)) == Some(0);
         // A result lies apart from its operands, or exactly on one that it may overwrite, or beside it in the same
         // pixels.
         let apart = need.view
@@ -199,7 +201,7 @@ impl<'m> Model<'m> {
                     apart(&node.in0) && node.in1.as_ref().is_none_or(apart)
                 }
             };
-        claim(aux && bands && apart, Fault::Placement)
+        claim(aux && state && bands && apart, Fault::Placement)
     }
 
     #[cold]

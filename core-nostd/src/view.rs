@@ -107,6 +107,14 @@ impl<'a> RowsMut<'a> {
         self.data.get_mut(at..at.checked_add(self.row_span)?)
     }
 
+    /// Drops `n` bytes at the front of a band without gaps that still holds what was there before, moves the rest to the
+    /// front, and gives the last `n` bytes, to be written.
+    pub fn advance(&mut self, n: usize) -> Option<&mut [u8]> {
+        let rest = self.data.len().checked_sub(n)?;
+        self.data.copy_within(n.., 0);
+        self.data.get_mut(rest..)
+    }
+
     /// Calls `f` with every pixel of rows `y0..y1`: its row, its column, its channels; or, if `join` is set, with as many
     /// pixels at once as lie next to each other. `None` as soon as `f` gives that.
     #[inline(never)]

@@ -207,6 +207,15 @@ pub enum Op {
         /// The axis, non-negative.
         axis: usize,
     },
+    /// The end of what the node made for the sample before (zeros at the beginning), then the operand: a window over a
+    /// sequence that comes in pieces. The result is `keep` longer than the operand along the axis. Its memory of the
+    /// sample before is a [`crate::exec::State`].
+    History {
+        /// The axis that time runs along, non-negative.
+        axis: usize,
+        /// Entries of before, at least 1.
+        keep: usize,
+    },
     /// Same elements, other extents (also Squeeze, Unsqueeze, Flatten).
     Reshape {
         /// The new extents, all known.
@@ -285,6 +294,7 @@ impl Op {
             },
             Op::Softmax { .. } => "Softmax",
             Op::Concat { .. } => "Concat",
+            Op::History { .. } => "History",
             Op::Reshape { .. } => "Reshape",
             Op::Transpose { .. } => "Transpose",
             Op::Pad { .. } => "Pad",

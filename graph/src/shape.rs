@@ -90,6 +90,11 @@ pub(crate) fn infer_op(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, Str
             x.to_vec()
         }
         Op::Concat { axis } => concat(operands, *axis)?,
+        Op::History { axis, keep } => {
+            let [x] = fixed(operands)?;
+            check_axis(*axis, x)?;
+            history(x, *axis, *keep)?
+        }
         Op::Reshape { shape } => {
             let [x] = fixed(operands)?;
             if elements(shape) != elements(x) {
@@ -112,6 +117,18 @@ pub(crate) fn infer_op(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, Str
         Some(_) => Err(format!("the output shape {out:?} has no elements")),
         None => Err(format!("the output shape {out:?} has more than {MAX_ELEMENTS} elements")),
     }
+}
+
+fn history(x: &[usize], axis: usize, keep: usize) -> Result<Vec<usize>, String> {
+    if keep == 0 {
+        return Err("a history of nothing".into());
+    }
+    let mut out = x.to_vec();
+    match out.get_mut(axis).and_then(|d| Some((d.checked_add(keep)?, d))) {
+        Some((longer, d)) => *d = longer,
+        None => return Err(format!("a history of {keep} entries is too long")),
+    }
+    Ok(out)
 }
 
 fn fixed<'a, const N: usize>(operands: &[&'a [usize]]) -> Result<[&'a [usize]; N], String> {

@@ -21,7 +21,7 @@ pub(crate) fn moves_bytes(op: &Op) -> bool {
     match op {
         Op::Pool2d(p) => p.kind == PoolKind::Max,
         Op::Reduce { op, .. } => matches!(op, ReduceOp::Max | ReduceOp::Min),
-        Op::Concat { .. } | Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. } => true,
+        Op::Concat { .. } | Op::History { .. } | Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. } => true,
         _ => false,
     }
 }

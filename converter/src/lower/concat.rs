@@ -60,7 +60,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, axis: usize) -> Result<(), LowerErr
 fn movable(step: &Step<'_, '_>, operand: Operand) -> bool {
     let Operand::Node(n) = operand else { return false };
     let cx = &step.cx;
-    if matches!(cx.out.nodes[n].op, OpCode::Concat | OpCode::Reshape) {
+    if matches!(cx.out.nodes[n].op, OpCode::Concat | OpCode::Reshape | OpCode::History) {
         return false;
     }
     // A change of shape that the device does not see gives one operand several values.

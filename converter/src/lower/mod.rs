@@ -6,6 +6,7 @@ mod add;
 mod concat;
 mod conv2d;
 mod dense;
+mod history;
 mod lut;
 mod mean;
 mod pool;
@@ -178,6 +179,7 @@ pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, Low
             Op::Reduce { op, axes, .. } => mean::lower(&mut step, *op, axes)?,
             Op::Softmax { axis } => softmax::lower(&mut step, *axis)?,
             Op::Concat { axis } => concat::lower(&mut step, *axis)?,
+            Op::History { axis, .. } => history::lower(&mut step, *axis)?,
             Op::Reshape { .. } => reshape::lower(&mut step)?,
             Op::MatMul { .. } => {
                 return Err(step.unsupported("a matrix product of two activations has no kernel yet"));
@@ -199,9 +201,10 @@ pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, Low
     for &v in &quant.graph.outputs {
         let io = cx.io(nowhere, v)?;
         let mut operand = cx.operand(nowhere, v)?;
-        // An output has to be a tensor of its own: an input handed through is copied, and so is one given twice.
+        // An output has to be a tensor of its own: an input handed through is copied, and so is one given twice, or one
+        // that lies in the state.
         let taken = cx.out.outputs.iter().any(|(_, o)| *o == operand);
-        if matches!(operand, Operand::Input(_)) || taken {
+        if matches!(operand, Operand::Input(_)) || taken || cx.is_state(operand) {
             let name = quant.graph.value(v).name.clone();
             operand = cx.copy(name, operand, io.scale);
         }
@@ -326,6 +329,16 @@ impl Lowering<'_> {
     fn push(&mut self, node: LowerNode) -> Operand {
         self.out.nodes.push(node);
         Operand::Node(self.out.nodes.len() - 1)
+    }
+
+    /// True if an operand outlives the inference, whatever its shape is called.
+    fn is_state(&self, operand: Operand) -> bool {
+        let Operand::Node(n) = operand else { return false };
+        match self.out.nodes[n].op {
+            OpCode::History => true,
+            OpCode::Reshape => self.is_state(self.out.nodes[n].inputs[0]),
+            _ => false,
+        }
     }
 
     /// A node that copies an operand.

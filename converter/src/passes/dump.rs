@@ -64,6 +64,7 @@ fn attributes(op: &Op) -> String {
         Op::Unary(u) => write!(s, "{u:?}"),
         Op::Reduce { axes, keep_dims, .. } => write!(s, "axes={axes:?} keep_dims={keep_dims}"),
         Op::Softmax { axis } | Op::Concat { axis } => write!(s, "axis={axis}"),
+        Op::History { axis, keep } => write!(s, "axis={axis} keep={keep}"),
         Op::Reshape { .. } => Ok(()),
         Op::Transpose { perm } => write!(s, "perm={perm:?}"),
         Op::Pad { begin, end, value } => write!(s, "begin={begin:?} end={end:?} value={value}"),

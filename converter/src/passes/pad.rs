@@ -103,6 +103,7 @@ fn is_never_negative(graph: &Graph, uses: &Uses, value: ValueId, depth: usize) -
         | Op::Softmax { .. } => true,
         Op::Reduce { op: ReduceOp::Mean | ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min, .. }
         | Op::Pool2d(_)
+        | Op::History { .. }
         | Op::Reshape { .. }
         | Op::Transpose { .. } => from(0),
         Op::Pad { value, .. } => *value >= 0.0 && from(0),

@@ -80,6 +80,10 @@ impl Draft {
 /// The block of a group: its rows, or the slots of its ring.
 fn group(net: &Net<'_>, g: usize, lives: &[Life], ring: u16) -> Block {
     let shape = net.storage.shape_of(g);
+    // State is placed apart: it takes nothing of what is searched for.
+    if net.storage.is_state(g, &net.needs) {
+        return Block::solid(What::Group(g), 0, NEVER);
+    }
     if ring == 0 {
         let cell = |(unit, life): (usize, &Life)| Cell {
             bytes: shape.units.bytes(unit),

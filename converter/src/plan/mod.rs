@@ -15,6 +15,7 @@
 //! | `conflicts`, `pack` | how blocks may lie to each other, and where they lie |
 //! | `search` | which drafts are tried |
 //! | `jobs` | plans for a CPU with an accelerator |
+//! | `regions` | what lies in fast memory, and what in the state |
 //! | `timeline` | the same for a finished blob |
 
 mod block;
@@ -23,6 +24,7 @@ mod draft;
 mod jobs;
 mod net;
 mod pack;
+mod regions;
 mod search;
 mod segment;
 mod storage;
@@ -30,13 +32,14 @@ mod timeline;
 mod units;
 mod walk;
 
-use carafe::blob::{BufferRecord, NONE, SegmentRecord};
+use carafe::blob::{BufferRecord, NONE, SegmentRecord, region};
 use carafe::{Need, OpCode};
 
 use crate::lower::Lowered;
 use block::What;
 pub use jobs::{JobRule, plan_jobs};
 use net::Net;
+use regions::Placement;
 use search::{Candidate, Search};
 use storage::Overwrite;
 pub use timeline::{Alive, Happening, Timeline, TimelineError, Use};
@@ -46,6 +49,8 @@ pub use timeline::{Alive, Happening, Timeline, TimelineError, Use};
 pub struct PlanOptions {
     /// Inputs are pushed row by row and never there as a whole.
     pub push_rows: bool,
+    /// Bytes of fast memory ([`carafe::blob::region::FAST`]) that may be used for what is touched most often.
+    pub fast_bytes: Option<u32>,
     /// Cut before these nodes and nowhere else. Every node: whole maps. None: one segment.
     pub cuts: Option<Vec<usize>>,
     /// Rows per step by node; 0 counts as 1, and what lacks at the end is 1.
@@ -61,7 +66,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { push_rows: false, cuts: None, bands: None, in_place: None, grow: true, strategy: None }
+        Self { push_rows: false, fast_bytes: None, cuts: None, bands: None, in_place: None, grow: true, strategy: None }
     }
 }
 
@@ -128,7 +133,7 @@ pub struct Life {
     pub tensors: Vec<usize>,
     /// Node whose accumulator it is.
     pub aux_of: Option<usize>,
-    /// First tick that needs it: ticks are steps and pushed rows, counted from 1; 0 is before the first.
+    /// First tick that needs it (0 of what outlives the inference, and of what is never touched): ticks are steps and pushed rows, counted from 1; 0 is before the first.
     pub first: u32,
     /// Last tick that needs it.
     pub last: u32,
@@ -155,6 +160,10 @@ pub struct Plan {
     pub needs: Vec<Need>,
     /// Bytes of arena.
     pub arena_bytes: u32,
+    /// Bytes of the fast memory.
+    pub fast_bytes: u32,
+    /// Bytes of state.
+    pub state_bytes: u32,
     /// The most bytes alive at one tick, row counters included: no packing of this schedule takes less.
     pub lower_bound: u32,
     /// Steps of an inference.
@@ -171,23 +180,34 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     let of = |list: Option<&Vec<u8>>, n: usize| list.and_then(|l| l.get(n)).copied().unwrap_or(1).max(1);
     let mut bands: Vec<u8> = (0..nodes).map(|n| of(options.bands.as_ref(), n)).collect();
     for (n, band) in bands.iter_mut().enumerate() {
+        let (need, node) = (net::need(model, n, *band)?, &model.nodes[n]);
         // A reduction makes its one result at once.
-        if net::need(model, n, *band)?.consumes {
+        if need.consumes {
             *band = 1;
+        }
+        // What outlives the inference moves on as one.
+        if need.state {
+            *band = u8::try_from(node.out.h).map_err(|_| {
+                PlanError::TooLarge(format!(
+                    "the history `{}` has {} rows, at most 255 are possible: take fewer rows a step",
+                    node.name, node.out.h
+                ))
+            })?;
         }
     }
     let may = |n: usize| options.in_place.as_ref().and_then(|l| l.get(n)).copied().unwrap_or(true);
     let overwrite = (0..nodes).map(|n| if may(n) { Overwrite::Last } else { Overwrite::Never }).collect();
     let (net, best) = Search::new(options).run(Net::new(model, options, bands, overwrite)?)?;
-    assemble(net, best)
+    let placement = regions::place(&net, &best, options.fast_bytes.unwrap_or(0));
+    assemble(net, best, placement)
 }
 
-fn assemble(net: Net<'_>, best: Candidate) -> Result<Plan, PlanError> {
+fn assemble(net: Net<'_>, best: Candidate, placement: Placement) -> Result<Plan, PlanError> {
     let (model, storage, nodes) = (net.model, &net.storage, net.nodes());
-    let bytes = best.packing.bytes;
-    if bytes > i32::MAX as u64 {
-        return Err(PlanError::TooLarge(format!("{bytes} bytes of arena")));
+    if let Some(bytes) = placement.bytes.iter().find(|&&b| b > region::MASK as u64) {
+        return Err(PlanError::TooLarge(format!("{bytes} bytes in one region of memory")));
     }
+    let [main, fast, state] = placement.bytes.map(|b| b as u32);
     let mut plan = Plan {
         tensors: Vec::new(),
         buffers: Vec::new(),
@@ -197,19 +217,20 @@ fn assemble(net: Net<'_>, best: Candidate) -> Result<Plan, PlanError> {
         sinks: vec![false; nodes],
         aux: vec![NONE; nodes],
         needs: net.needs.clone(),
-        arena_bytes: bytes as u32,
-        lower_bound: best.bound as u32,
+        arena_bytes: main,
+        fast_bytes: fast,
+        state_bytes: state,
+        lower_bound: placement.bound as u32,
         steps: best.draft.length.steps,
     };
     let mut buffer_of_group = vec![NONE; storage.groups()];
     let mut scratch = vec![(0u32, 0u32); best.draft.segments.len()];
-    for (block, &offset) in best.draft.blocks.iter().zip(&best.packing.offsets) {
-        let offset = offset as u32;
+    for (block, &address) in best.draft.blocks.iter().zip(&placement.addresses) {
         let (first, last) = block.hull().unwrap_or((0, 0));
         let mut life = Life { tensors: Vec::new(), aux_of: None, first, last };
         match block.what {
             What::Scratch(s) => {
-                scratch[s] = (offset, block.bytes as u32);
+                scratch[s] = (address, block.bytes as u32);
                 continue;
             }
             What::Group(g) => {
@@ -221,8 +242,12 @@ fn assemble(net: Net<'_>, best: Candidate) -> Result<Plan, PlanError> {
                 life.aux_of = Some(n);
             }
         }
-        let length = block.bytes as u32;
-        plan.buffers.push(BufferRecord { offset, length, rows: block.rows, region: 0 });
+        let (number, offset) = ((address >> region::BITS) as u8, address & region::MASK as u32);
+        let length = match block.what {
+            What::Group(g) if number == region::STATE => storage.shape_of(g).bytes as u32,
+            _ => block.bytes as u32,
+        };
+        plan.buffers.push(BufferRecord { offset, length, rows: block.rows, region: number });
         plan.lives.push(life);
     }
     for t in 0..nodes + model.inputs.len() {

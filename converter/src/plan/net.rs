@@ -75,6 +75,7 @@ impl<'a> Net<'a> {
                 first: members.iter().copied().min().unwrap_or(0),
                 last: members.iter().map(|&t| last_reader[t]).max().unwrap_or(0),
                 whole: !storage.shape_of(g).uniform
+                    || storage.is_state(g, &needs)
                     || members.iter().any(|&t| outputs[t] || storage.users(t).iter().any(gathers)),
             }
         };

@@ -349,6 +349,7 @@ impl<'o> Search<'o> {
         let before = net.needs[n];
         let after = need(net.model, n, band)?;
         if net.needs[n].consumes
+            || net.needs[n].state
             || (after.in_place, after.aux, after.view) != (before.in_place, before.aux, before.view)
         {
             return Ok(false);

@@ -151,7 +151,7 @@ impl Storage {
                 self.users[t] == [n] && group.iter().all(|m| self.users[*m].iter().all(chain) && !outputs.contains(m));
             // A joined tensor's parts are written out of step with each other.
             let joined = group.iter().any(|m| *m < model.nodes.len() && model.nodes[*m].op == OpCode::Concat);
-            if plain && mine && !joined {
+            if plain && mine && !joined && !self.is_state(place.group, needs) {
                 self.join(n, t);
                 return;
             }
@@ -163,6 +163,11 @@ impl Storage {
         let all = || members.iter().map(rows);
         let (bytes, row, h) = all().map(|(row, h)| (row * u64::from(h), row, h)).max().unwrap_or((0, 0, 0));
         Shape { bytes, row, h, uniform: all().all(|r| r == (row, h)), units: Units::of(bytes, all()) }
+    }
+
+    /// True if what lies in a group outlives an inference.
+    pub fn is_state(&self, group: usize, needs: &[Need]) -> bool {
+        self.members[group].iter().any(|&t| needs.get(t).is_some_and(|n| n.state))
     }
 
     /// What a group holds.

@@ -1,5 +1,6 @@
 //! What of a blob's arena is alive when: the device's own schedule, walked without computing anything.
 
+use carafe::blob::region;
 use carafe::schedule::{Counters, Demand, Plan};
 use carafe::{Band, Model, Need, TensorInfo};
 
@@ -18,6 +19,8 @@ pub struct Timeline {
     pub happenings: Vec<Happening>,
     /// What lives in the arena behind the row counters, in order of buffers and rows.
     pub uses: Vec<Use>,
+    /// What lives in other regions of memory, by address.
+    pub elsewhere: Vec<Use>,
     /// By tick, from tick 0: bytes alive, row counters included.
     pub alive: Vec<u64>,
     /// Bytes of row counters at the front of the arena.
@@ -51,7 +54,7 @@ pub struct Use {
     pub what: Alive,
     /// Which row, if it is one: the first of those that share a life and lie next to each other.
     pub row: u16,
-    /// First byte in the arena.
+    /// First byte in the arena; elsewhere its address.
     pub offset: u32,
     /// Bytes.
     pub bytes: u32,
@@ -220,7 +223,7 @@ impl Timeline {
             uses.extend(place.map(|b| Use {
                 what: Alive::Sums(n),
                 row: 0,
-                offset: b.offset,
+                offset: b.address(),
                 bytes: need,
                 first,
                 last,
@@ -230,9 +233,10 @@ impl Timeline {
             let (offset, bytes) = (record.scratch_offset, record.scratch_length);
             uses.push(Use { what: Alive::Scratch(s), row: 0, offset, bytes, first, last });
         }
+        let (uses, elsewhere): (Vec<Use>, Vec<Use>) = uses.into_iter().partition(|u| u.offset >> region::BITS == 0);
         let counter_bytes = model.counter_bytes() as u32;
         let alive = alive(&uses, length.ticks, counter_bytes);
-        Ok(Self { happenings, uses, alive, counter_bytes })
+        Ok(Self { happenings, uses, elsewhere, alive, counter_bytes })
     }
 
     /// The most bytes alive at a tick, and the first tick where they are: no packing of this schedule takes less.
@@ -248,7 +252,7 @@ impl Timeline {
 
     /// First and last tick that need anything of a buffer.
     pub fn life(&self, buffer: u16) -> Option<(u32, u32)> {
-        let of = || self.uses.iter().filter(|u| u.what == Alive::Rows(buffer));
+        let of = || self.uses.iter().chain(&self.elsewhere).filter(|u| u.what == Alive::Rows(buffer));
         Some((of().map(|u| u.first).min()?, of().map(|u| u.last).max()?))
     }
 }
@@ -256,7 +260,7 @@ impl Timeline {
 fn rows_of(model: &Model<'_>, b: u16, tensors: u16) -> Rows {
     let inside: Vec<TensorInfo> = (0..tensors).filter_map(|t| model.tensor(t)).filter(|t| t.buffer == b).collect();
     let rows = || inside.iter().map(|t| (t.row_stride() as u64, t.h));
-    let (offset, length, ring) = model.buffer(b).map_or((0, 0, 0), |b| (b.offset, b.length, b.rows));
+    let (offset, length, ring) = model.buffer(b).map_or((0, 0, 0), |b| (b.address(), b.length, b.rows));
     // A ring stands for the whole map that passes through it.
     let bytes = if ring == 0 { length.into() } else { rows().map(|(row, h)| row * u64::from(h)).max().unwrap_or(0) };
     let units = Units::of(bytes, rows());

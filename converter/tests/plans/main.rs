@@ -7,3 +7,4 @@ mod model;
 mod odd;
 mod offload;
 mod random;
+mod regions;

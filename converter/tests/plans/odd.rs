@@ -15,6 +15,7 @@ use crate::model;
 /// One segment, a row a step.
 const ONE_SEGMENT: PlanOptions = PlanOptions {
     push_rows: false,
+    fast_bytes: None,
     cuts: Some(Vec::new()),
     bands: Some(Vec::new()),
     in_place: Some(Vec::new()),

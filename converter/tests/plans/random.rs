@@ -22,6 +22,7 @@ fn options(nodes: usize, n: &mut Random) -> PlanOptions {
     let all = PackStrategy::ALL;
     PlanOptions {
         push_rows: n.below(2) == 0,
+        fast_bytes: None,
         cuts: match n.below(6) {
             0 => None,
             1 => Some(vec![]),

@@ -58,6 +58,7 @@ fn check(node: &Node<'_>) -> Result<Need, Fault> {
         return Err(Fault::Shape);
     }
     Ok(Need {
+        state: false,
         windows: [Window::ALL, Window::SAME],
         consumes: true,
         in_place: 0,

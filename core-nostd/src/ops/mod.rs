@@ -8,6 +8,7 @@ mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
+mod history;
 mod lut;
 mod mean;
 mod pool;
@@ -20,6 +21,7 @@ pub use concat::Concat;
 pub use conv2d::{Conv2d, ConvRecord};
 pub use dense::{Dense, DenseRecord};
 pub use depthwise::DepthwiseConv2d;
+pub use history::History;
 pub use lut::{Lut, LutRecord};
 pub use mean::{Mean, MeanRecord};
 pub use pool::{AvgPool2d, MaxPool2d, PoolRecord};
@@ -42,6 +44,7 @@ pub static ALL: Registry<'static> = crate::registry![
     Lut,
     Concat,
     Reshape,
+    History,
     Conv2d<Tflite>,
     DepthwiseConv2d<Tflite>,
     Dense<Tflite>,
@@ -80,6 +83,7 @@ codes! {
     Lut = 9,
     Concat = 10,
     Reshape = 11,
+    History = 12,
 }
 
 /// Brings the first operand's band to where the result is made, for ops that go on in place there.

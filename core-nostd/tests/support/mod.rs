@@ -3,8 +3,8 @@
 
 use carafe::arithmetic::{Arithmetic, Native};
 use carafe::blob::{
-    BufferRecord, CRC_FROM, FORMAT_MAJOR, FORMAT_MINOR, Header, IoRecord, MAGIC, NONE, NodeHeader, SectionEntry,
-    SegmentRecord, TensorRecord, crc32, section,
+    BufferRecord, CRC_FROM, FORMAT_MAJOR, FORMAT_MINOR, Header, IoRecord, MAGIC, NONE, NodeHeader, RegionsRecord,
+    SectionEntry, SegmentRecord, TensorRecord, crc32, region, section,
 };
 use carafe::record::Record;
 use carafe::{Model, OpCode, RunError, Session, Step};
@@ -61,6 +61,8 @@ pub struct Builder {
     nodes: Vec<NodeSpec>,
     inputs: Vec<Place>,
     buffers: Vec<(u32, u16)>,
+    /// By buffer, where it is not the arena.
+    regions: std::collections::BTreeMap<u16, u8>,
     outputs: Vec<usize>,
     consts: Vec<u8>,
 }
@@ -74,7 +76,8 @@ impl Default for Builder {
 impl Builder {
     pub fn new<A: Arithmetic>() -> Self {
         let (nodes, inputs, buffers) = (vec![], vec![], vec![]);
-        Self { arithmetic: A::ID, nodes, inputs, buffers, outputs: vec![], consts: vec![] }
+        let regions = std::collections::BTreeMap::new();
+        Self { arithmetic: A::ID, nodes, inputs, buffers, regions, outputs: vec![], consts: vec![] }
     }
 
     /// Weights and channel parameters; gives the byte of the weights.
@@ -103,6 +106,12 @@ impl Builder {
         let held = if rows == 0 { hwc[0] } else { rows };
         self.buffers.push(((held * hwc[1] * wide) as u32, rows as u16));
         Place { hwc, zero_point, buffer: self.buffers.len() as u16 - 1, pixel_stride: wide, offset: offset as u16 }
+    }
+
+    /// Moves the buffer of a tensor to another region.
+    #[allow(dead_code, reason = "only some of the tests that share this have regions")]
+    pub fn region(&mut self, place: &Place, region: u8) {
+        self.regions.insert(place.buffer, region);
     }
 
     pub fn input(&mut self, place: Place) -> From {
@@ -138,13 +147,16 @@ impl Builder {
     /// The blob: one segment, buffers one behind the other.
     pub fn finish(&self) -> Vec<u8> {
         let (nodes, inputs) = (self.nodes.len(), self.inputs.len());
-        let mut at = (2 * (2 * nodes + inputs + self.buffers.len())) as u32;
+        let mut ends = [(2 * (2 * nodes + inputs + self.buffers.len())) as u32, 0, 0];
         let mut buffers = Vec::new();
-        for &(length, rows) in &self.buffers {
-            at = at.next_multiple_of(4);
-            buffers.extend(bytes(&BufferRecord { offset: at, length, rows, region: 0 }));
-            at += length;
+        for (i, &(length, rows)) in (0..).zip(&self.buffers) {
+            let region = self.regions.get(&i).copied().unwrap_or(region::MAIN);
+            let at = &mut ends[usize::from(region)];
+            let offset = at.next_multiple_of(4);
+            buffers.extend(bytes(&BufferRecord { offset, length, rows, region }));
+            *at = offset + length;
         }
+        let [arena_bytes, fast_bytes, state_bytes] = ends;
         let tensor = |f: From| match f {
             From::Node(n) => n as u16,
             From::Input(i) => (nodes + i) as u16,
@@ -192,6 +204,7 @@ impl Builder {
             (section::BUFFERS, buffers),
             (section::SEGMENTS, bytes(&segment)),
             (section::IO, (0..inputs).map(|i| nodes + i).chain(self.outputs.iter().copied()).flat_map(io).collect()),
+            (section::REGIONS, bytes(&RegionsRecord { fast_bytes })),
             (section::CONSTS, self.consts.clone()),
         ];
         let mut table = Vec::new();
@@ -212,8 +225,8 @@ impl Builder {
             arithmetic: self.arithmetic,
             cpu: 0,
             flags: 0,
-            arena_bytes: at,
-            state_bytes: 0,
+            arena_bytes,
+            state_bytes,
             max_steps: self.nodes.iter().map(|n| n.out.hwc[0] as u32 + 1000).sum(),
             nodes: nodes as u16,
             inputs: inputs as u16,

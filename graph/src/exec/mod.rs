@@ -4,6 +4,7 @@
 //! over the cores. To run with other weights, clone the graph (constants are shared, so this is cheap) and replace
 //! the constants of the clone.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -31,7 +32,7 @@ impl Hook for () {
     fn value(&mut self, _: &Graph, _: ValueId, _: &mut Tensor) {}
 }
 
-/// Runs one sample (batch 1) and returns the outputs in order.
+/// Runs one sample (batch 1) and returns the outputs in order. Nodes that remember the sample before have none.
 ///
 /// # Errors
 /// As [`run_with`].
@@ -87,6 +88,65 @@ pub fn run_with(graph: &Graph, inputs: &[Tensor], hook: &mut impl Hook) -> Resul
         graph.constant(*v).or(live[v.0].as_ref()).cloned().expect("Graph::check: every output has a source")
     };
     Ok(graph.outputs.iter().map(output).collect())
+}
+
+/// What the nodes of a graph remember of the sample before, by node ([`Op::History`]). New, it knows nothing: zeros.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    made: BTreeMap<usize, Tensor>,
+}
+
+impl State {
+    /// What node `n` of `graph` would put before its next operand; `None` if it is no [`Op::History`].
+    pub fn past(&self, graph: &Graph, n: usize) -> Option<Tensor> {
+        let node = graph.nodes.get(n)?;
+        let Op::History { axis, keep } = node.op else { return None };
+        let mut shape = graph.values.get(node.outputs.first()?.0)?.shape.clone();
+        *shape.get_mut(axis)? = keep;
+        let made = self.made.get(&n).and_then(|t| Some(movement::tail(t.as_f32()?, &t.shape, axis, keep)));
+        let zeros = || vec![0.0; shape.iter().product()];
+        Some(Tensor::f32(shape.clone(), made.unwrap_or_else(zeros)))
+    }
+}
+
+/// As [`run_with`], for samples that follow one another: `state` goes from one to the next. After an error it is as it
+/// was, or advanced in part.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn run_stateful(
+    graph: &Graph,
+    inputs: &[Tensor],
+    state: &mut State,
+    hook: &mut impl Hook,
+) -> Result<Vec<Tensor>, GraphError> {
+    /// Lets every node see its past in place of zeros.
+    struct Remember<'s, H> {
+        state: &'s mut State,
+        /// By value: the node that makes it, if it remembers.
+        nodes: BTreeMap<ValueId, usize>,
+        hook: &'s mut H,
+    }
+    impl<H: Hook> Hook for Remember<'_, H> {
+        fn value(&mut self, graph: &Graph, value: ValueId, tensor: &mut Tensor) {
+            let Some(&n) = self.nodes.get(&value) else { return self.hook.value(graph, value, tensor) };
+            if let (Op::History { axis, .. }, Some(past), Some(now)) =
+                (&graph.nodes[n].op, self.state.past(graph, n), tensor.as_f32())
+            {
+                let new = movement::tail(now, &tensor.shape, *axis, tensor.shape[*axis] - past.shape[*axis]);
+                let mut shape = tensor.shape.clone();
+                shape[*axis] -= past.shape[*axis];
+                let whole = movement::history(past.as_f32(), (&new, &shape), *axis, &tensor.shape);
+                *tensor = Tensor::f32(tensor.shape.clone(), whole);
+            }
+            self.hook.value(graph, value, tensor);
+            self.state.made.insert(n, tensor.clone());
+        }
+    }
+    let remembers = |(n, node): (usize, &Node)| matches!(node.op, Op::History { .. }).then(|| (node.outputs[0], n));
+    graph.check()?;
+    let nodes = graph.nodes.iter().enumerate().filter_map(remembers).collect();
+    run_with(graph, inputs, &mut Remember { state, nodes, hook })
 }
 
 /// Runs many samples, each an array of inputs, on all cores. `progress` is called with the number of samples that
@@ -160,6 +220,7 @@ pub fn evaluate(node: &Node, operands: &[&Tensor]) -> Result<Tensor, GraphError>
         Op::Reduce { op, axes, .. } => reduce::reduce(*op, x.0, x.1, axes),
         Op::Softmax { axis } => reduce::softmax(x.0, x.1, *axis),
         Op::Concat { axis } => movement::concat(&floats, *axis, &out_shape),
+        Op::History { axis, .. } => movement::history(None, x, *axis, &out_shape),
         Op::Reshape { .. } => return Ok(Tensor { shape: out_shape, data: operands[0].data.clone() }),
         Op::Transpose { perm } => movement::transpose(x.0, x.1, perm, &out_shape),
         Op::Pad { begin, value, .. } => movement::pad(x.0, x.1, begin, *value, &out_shape),

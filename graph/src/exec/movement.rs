@@ -28,6 +28,21 @@ pub(super) fn pad(x: &[f32], x_shape: &[usize], begin: &[usize], value: f32, out
     out
 }
 
+/// `past` (zeros, if there is none) and then `x` along an axis.
+pub(super) fn history(past: Option<&[f32]>, x: (&[f32], &[usize]), axis: usize, out_shape: &[usize]) -> Vec<f32> {
+    let mut shape = out_shape.to_vec();
+    shape[axis] -= x.1[axis];
+    let zeros = vec![0.0; shape.iter().product()];
+    concat(&[(past.unwrap_or(&zeros), &shape), x], axis, out_shape)
+}
+
+/// The last `n` entries along an axis.
+pub(super) fn tail(x: &[f32], shape: &[usize], axis: usize, n: usize) -> Vec<f32> {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let chunk = (inner * shape[axis]).max(1);
+    x.chunks(chunk).flat_map(|c| &c[c.len().saturating_sub(n * inner)..]).copied().collect()
+}
+
 pub(super) fn concat(operands: &[(&[f32], &[usize])], axis: usize, out_shape: &[usize]) -> Vec<f32> {
     let outer: usize = out_shape[..axis].iter().product();
     let mut out = Vec::with_capacity(out_shape.iter().product());

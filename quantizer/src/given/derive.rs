@@ -91,6 +91,8 @@ fn derive(graph: &Graph, node: &Node, operands: &[Range]) -> Option<Range> {
         Op::Unary(op) => (unary(*op, x)?, Activation::None),
         Op::Pool2d(p) if p.kind == PoolKind::AverageIncludePad => ((x.0.min(0.0), x.1.max(0.0)), Activation::None),
         Op::Pool2d(_) | Op::Transpose { .. } | Op::Reshape { .. } => (x, Activation::None),
+        // Before the beginning are zeros.
+        Op::History { .. } => ((x.0.min(0.0), x.1.max(0.0)), Activation::None),
         Op::Reduce { op: ReduceOp::Sum, axes, .. } => {
             let shape = &graph.value(*node.inputs.first()?).shape;
             let n = axes.iter().filter_map(|&a| shape.get(a)).product::<usize>() as f32;

@@ -7,7 +7,7 @@ use carafe_graph::{Data, Graph, Op, Tensor, Value, ValueId, shape};
 use super::{
     constants::{Element, Kind, Reader},
     fault::Fault,
-    ops,
+    ops::{self, state::Variables},
     xml::{Ir, Layer},
 };
 use crate::frontend::{FrontendError, UnsupportedLayer, UnsupportedLayers};
@@ -57,6 +57,9 @@ pub(super) struct Cx<'m, 'a> {
     pub revision: u32,
     pub inputs: Vec<Operand>,
     graph: &'m mut Graph,
+    pub variables: &'m mut Variables,
+    /// Index of the layer.
+    pub index: usize,
     /// Elements that may still be computed from constants.
     budget: &'m mut usize,
 }
@@ -153,6 +156,11 @@ impl Cx<'_, '_> {
             Fault::unsupported("so much is computed from constants that it is many times the size of the .bin file")
         })?;
         Ok(())
+    }
+
+    /// Adds a value that stands for something no node makes.
+    pub fn placeholder(&mut self, shape: Vec<usize>) -> ValueId {
+        self.graph.add_value(&self.layer.name, shape)
     }
 
     /// Adds a constant that the model does not have as such.
@@ -264,6 +272,7 @@ pub(super) fn graph(ir: &Ir<'_>, bin: &[u8], file: &str, name: String) -> Result
         graph: Graph { name, ..Graph::default() },
         constants: Reader::new(bin),
         budget: bin.len().saturating_mul(4).saturating_add(1 << 20),
+        variables: Variables::default(),
         made: HashMap::new(),
         unsupported: vec![],
     };
@@ -280,6 +289,9 @@ pub(super) fn graph(ir: &Ir<'_>, bin: &[u8], file: &str, name: String) -> Result
         if ir.layers[i].ty != "Parameter" {
             b.layer(ir, i)?;
         }
+    }
+    for (i, fault) in b.variables.faults(&b.graph) {
+        b.report(i, &ir.layers[i], fault)?;
     }
     if !b.unsupported.is_empty() {
         b.unsupported.sort_by_key(|(i, _)| *i);
@@ -299,6 +311,7 @@ struct Builder<'b> {
     graph: Graph,
     constants: Reader<'b>,
     budget: usize,
+    variables: Variables,
     /// The first output of each layer done.
     made: HashMap<usize, Operand>,
     unsupported: Vec<(usize, UnsupportedLayer)>,
@@ -309,7 +322,7 @@ impl Builder<'_> {
         let layer = &ir.layers[i];
         let done = self.operands(ir, i).and_then(|inputs| match layer.ty {
             "Result" => self.result(ir, i, inputs),
-            _ => self.convert(layer, inputs),
+            _ => self.convert(layer, i, inputs),
         });
         let operand = match done {
             Ok(operand) => operand,
@@ -333,7 +346,10 @@ impl Builder<'_> {
         let one = |s: &super::xml::Source| {
             let from = &ir.layers[s.layer];
             let operand = self.made.get(&s.layer).cloned().unwrap_or(Operand::Failed(None));
-            if s.output == 0 || matches!(operand, Operand::Failed(_)) {
+            // Of what is split, only the last part can be read.
+            let last = s.output + 1 == from.outputs.len();
+            let readable = if matches!(from.ty, "Split" | "VariadicSplit") { last } else { s.output == 0 };
+            if readable || matches!(operand, Operand::Failed(_)) {
                 return Ok(operand);
             }
             Err(Fault::unsupported(format!(
@@ -346,7 +362,7 @@ impl Builder<'_> {
         ir.layers[i].sources.iter().map(one).collect()
     }
 
-    fn convert(&mut self, layer: &Layer<'_>, inputs: Vec<Operand>) -> Result<Operand, Fault> {
+    fn convert(&mut self, layer: &Layer<'_>, index: usize, inputs: Vec<Operand>) -> Result<Operand, Fault> {
         let (op, revision) = ops::find(layer)?;
         if !op.operands.contains(&inputs.len()) {
             return Err(Fault::invalid(format!("{} operands, {:?} expected", inputs.len(), op.operands)));
@@ -355,7 +371,8 @@ impl Builder<'_> {
             ops::Build::Constant => Operand::constant(&layer.name, self.constants.read(layer)?),
             ops::Build::Layer(build) => {
                 let failed = inputs.iter().any(|o| matches!(o, Operand::Failed(_)));
-                let mut cx = Cx { layer, revision, inputs, graph: &mut self.graph, budget: &mut self.budget };
+                let (graph, budget, variables) = (&mut self.graph, &mut self.budget, &mut self.variables);
+                let mut cx = Cx { layer, revision, inputs, graph, variables, index, budget };
                 match build(&mut cx)? {
                     Operand::Value { .. } if failed => return Err(Fault::Consequence),
                     operand => operand,
@@ -367,7 +384,10 @@ impl Builder<'_> {
             Operand::Value { id, .. } => &self.graph.value(*id).shape,
             Operand::Failed(_) => return Ok(operand),
         };
-        agrees(layer, 0, shape)?;
+        // Of what is split, the last output is the one.
+        let output =
+            if matches!(layer.ty, "Split" | "VariadicSplit") { layer.outputs.len().saturating_sub(1) } else { 0 };
+        agrees(layer, output, shape)?;
         Ok(operand)
     }
 
@@ -376,7 +396,8 @@ impl Builder<'_> {
         let layer = &ir.layers[i];
         let source = layer.sources.first().filter(|_| inputs.len() == 1);
         let source = source.ok_or_else(|| Fault::invalid(format!("{} operands, one expected", inputs.len())))?;
-        let mut cx = Cx { layer, revision: 1, inputs, graph: &mut self.graph, budget: &mut self.budget };
+        let (graph, budget, variables) = (&mut self.graph, &mut self.budget, &mut self.variables);
+        let mut cx = Cx { layer, revision: 1, inputs, graph, variables, index: i, budget };
         let id = cx.value(0)?;
         let port = ir.layers[source.layer].outputs.get(source.output);
         let name = layer.output_names.and_then(first_name).or_else(|| port.and_then(|p| p.names).and_then(first_name));

@@ -168,13 +168,14 @@ impl<'a> Ir<'a> {
         Ok(Self { name: net.attribute("name").unwrap_or(""), layers })
     }
 
-    /// The layers that results depend on, operands before users, in the file's order where that is such an order.
+    /// The layers that results and variables depend on, operands before users, in the file's order where that is such an order.
     ///
     /// # Errors
     /// The name of a layer that depends on itself.
     pub fn order(&self) -> Result<Vec<usize>, String> {
         let mut needed = vec![false; self.layers.len()];
-        let mut stack: Vec<usize> = (0..self.layers.len()).filter(|&i| self.layers[i].ty == "Result").collect();
+        let mut stack: Vec<usize> =
+            (0..self.layers.len()).filter(|&i| matches!(self.layers[i].ty, "Result" | "Assign")).collect();
         while let Some(i) = stack.pop() {
             if !std::mem::replace(&mut needed[i], true) {
                 stack.extend(self.layers[i].sources.iter().map(|s| s.layer));

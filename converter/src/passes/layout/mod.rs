@@ -105,6 +105,7 @@ fn wants_nhwc(graph: &Graph) -> Vec<bool> {
             Op::Unary(_)
             | Op::Binary { .. }
             | Op::Concat { .. }
+            | Op::History { .. }
             | Op::Pad { .. }
             | Op::Softmax { .. }
             | Op::FakeQuantize { .. } => wants[node.outputs[0].0],

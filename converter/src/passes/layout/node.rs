@@ -34,6 +34,11 @@ impl Rebuild<'_> {
                 let axis = inverse(&order)[*axis];
                 self.in_order(node, Op::Softmax { axis }, order)
             }
+            Op::History { axis, keep } => {
+                let order = self.order(x).unwrap_or_else(|| identity(x_rank));
+                let axis = inverse(&order)[*axis];
+                self.in_order(node, Op::History { axis, keep: *keep }, order)
+            }
             Op::Pad { begin, end, value } => {
                 let order = self.order(x).unwrap_or_else(|| identity(x_rank));
                 let (begin, end) = (permuted(begin, &order), permuted(end, &order));

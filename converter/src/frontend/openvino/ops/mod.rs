@@ -15,6 +15,7 @@ mod product;
 mod quantize;
 mod reduce;
 mod shape;
+pub(super) mod state;
 mod window;
 
 /// The newest operation set that is known.
@@ -48,6 +49,7 @@ static SUPPORTED: &[Supported] = &[
     Supported { ty: "Constant", revisions: &[1], operands: 0..=0, build: Build::Constant },
     op("Abs", &[1], 1, 1, elementwise::unary),
     op("Add", &[1], 2, 2, elementwise::binary),
+    op("Assign", &[3, 6], 1, 1, state::assign),
     op("AvgPool", &[1, 14, 16], 1, 1, pool::average),
     op("BatchNormInference", &[1, 5], 5, 5, elementwise::batch_norm),
     op("Ceiling", &[1], 1, 1, elementwise::unary),
@@ -78,6 +80,7 @@ static SUPPORTED: &[Supported] = &[
     op("Pad", &[1, 12], 3, 4, shape::pad),
     op("Power", &[1], 2, 2, elementwise::binary),
     op("ReLU", &[1], 1, 1, elementwise::unary),
+    op("ReadValue", &[3, 6], 0, 1, state::read_value),
     op("ReduceMax", &[1], 2, 2, reduce::reduce),
     op("ReduceMean", &[1], 2, 2, reduce::reduce),
     op("ReduceMin", &[1], 2, 2, reduce::reduce),
@@ -85,16 +88,20 @@ static SUPPORTED: &[Supported] = &[
     op("Reshape", &[1], 2, 2, shape::reshape),
     op("ShapeOf", &[1, 3], 1, 1, shape::shape_of),
     op("Sigmoid", &[1], 1, 1, elementwise::unary),
+    op("Slice", &[8], 4, 5, state::slice),
     op("SoftMax", &[1, 8], 1, 1, reduce::softmax),
     op("SoftPlus", &[4], 1, 1, elementwise::unary),
+    op("Split", &[1], 2, 2, state::split),
     op("Sqrt", &[1], 1, 1, elementwise::unary),
     op("SquaredDifference", &[1], 2, 2, elementwise::binary),
     op("Squeeze", &[1, 15], 1, 2, shape::squeeze),
+    op("StridedSlice", &[1], 3, 4, state::strided_slice),
     op("Subtract", &[1], 2, 2, elementwise::binary),
     op("Swish", &[4], 1, 2, elementwise::swish),
     op("Tanh", &[1], 1, 1, elementwise::unary),
     op("Transpose", &[1], 2, 2, shape::transpose),
     op("Unsqueeze", &[1], 2, 2, shape::unsqueeze),
+    op("VariadicSplit", &[1], 3, 3, state::split),
 ];
 
 /// The entry for a layer, and the operation set in which its meaning was last changed.
@@ -121,9 +128,6 @@ fn why_not(ty: &str) -> String {
             "recurrent layers are not supported yet"
         }
         "TensorIterator" | "Loop" | "If" => "control flow is not supported: unroll it when exporting the model",
-        "ReadValue" | "Assign" => {
-            "variables are not supported yet: export the model with its state as an input and an output"
-        }
         _ => "this operation is not supported",
     }
     .into()

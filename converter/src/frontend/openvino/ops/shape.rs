@@ -10,6 +10,7 @@ use super::super::{
     constants::{Element, Kind},
     fault::Fault,
 };
+use super::state;
 
 /// Operands: x, shape. -1 is whatever is left, 0 an extent of x where `special_zero` says so.
 pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
@@ -138,6 +139,9 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
         let lists = integer_constants(cx).unwrap_or_default();
         let all: Vec<i64> = lists.iter().filter_map(|t| t.as_i64()).flatten().copied().collect();
         return Ok(Operand::constant(&cx.layer.name, Tensor::i64([all.len()], all)));
+    }
+    if let Some(made) = state::history(cx, axis)? {
+        return Ok(made);
     }
     let inputs = (0..cx.inputs.len()).map(|i| cx.value(i)).collect::<Result<Vec<_>, _>>()?;
     match inputs[..] {
