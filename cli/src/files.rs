@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use carafe::{BlobError, Model};
+use carafe_converter::split;
 use tempfile::NamedTempFile;
 
 use crate::interrupt::{self, Unfinished};
@@ -72,9 +73,19 @@ pub fn check_output(path: &Path, sources: &[&Path]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bytes of a blob.
+/// The bytes of a blob. Where its weights are in a file of their own, of the same name with the extension `weights`, they
+/// are put together.
 pub fn read_blob(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("{}: can't be read; check the path", path.display()))
+    let blob = fs::read(path).with_context(|| format!("{}: can't be read; check the path", path.display()))?;
+    if !split::is_split(&blob) {
+        return Ok(blob);
+    }
+    let beside = path.with_extension("weights");
+    let weights = fs::read(&beside).with_context(|| {
+        format!("{}: its weights are in a file of their own, and {} can't be read", path.display(), beside.display())
+    })?;
+    split::join(&blob, &weights)
+        .with_context(|| format!("{} and {} do not belong together", path.display(), beside.display()))
 }
 
 /// Verifies a blob.

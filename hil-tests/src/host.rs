@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use carafe::{Model, NodeId, OpCode, Probe, Registry, Rows, RunError, Session, Step};
+use carafe::{Memory, Model, NodeId, OpCode, Probe, Registry, Rows, RunError, Session, Step};
 use carafe_protocol::{CRC, Counter, CounterKind, NodeTicks, Observe};
 
 use crate::Error;
@@ -12,6 +12,9 @@ pub struct Host {
     registry: Registry<'static>,
     blob: Option<Vec<u8>>,
     arena: Vec<u8>,
+    fast: Vec<u8>,
+    /// Goes on from run to run.
+    state: Vec<u8>,
 }
 
 const ID: &str = "host";
@@ -24,7 +27,7 @@ impl Host {
 
     /// With the ops named.
     pub fn with_registry(registry: Registry<'static>) -> Self {
-        Self { registry, blob: None, arena: Vec::new() }
+        Self { registry, blob: None, arena: Vec::new(), fast: Vec::new(), state: Vec::new() }
     }
 }
 
@@ -67,6 +70,9 @@ impl Target for Host {
         let model = Model::verify(blob, self.registry).map_err(refused)?;
         let loaded = LoadedModel { arena_bytes: model.arena_bytes(), state_bytes: model.state_bytes() };
         self.arena = vec![0; loaded.arena_bytes];
+        self.fast = vec![0; model.fast_bytes()];
+        self.state = vec![0; loaded.state_bytes];
+        Session::with_state(model, &mut self.state).map_err(failed)?;
         self.blob = Some(blob.to_vec());
         Ok(loaded)
     }
@@ -75,9 +81,10 @@ impl Target for Host {
         let Some(blob) = &self.blob else { return Err(Error::NoModel { board: ID.to_owned() }) };
         let model = Model::verify(blob, self.registry).map_err(refused)?;
         check_inputs(ID, &model, case)?;
-        let mut session = Session::new(model);
+        let mut session = Session::resume(model, &mut self.state).map_err(failed)?;
+        let memory = Memory { main: &mut self.arena, fast: &mut self.fast };
         let mut watch = Watch::new(case.observe);
-        let mut run = session.start_with(&mut self.arena, &mut watch).map_err(failed)?;
+        let mut run = session.start_in(memory, &mut watch).map_err(failed)?;
         let mut pushed = vec![0; case.inputs.len()];
         for (index, input) in case.inputs.iter().enumerate() {
             if !is_pushed(&model, index) {

@@ -9,13 +9,13 @@ pub trait Target {
     /// Its name: that of its board.
     fn id(&self) -> &str;
 
-    /// Puts a model on it, in place of the one before.
+    /// Puts a model on it, in place of the one before. Its state, if it has one, begins reset.
     ///
     /// # Errors
     /// The model does not verify or does not fit, or the target is out of reach.
     fn load(&mut self, model: &[u8]) -> Result<LoadedModel, Error>;
 
-    /// Runs the model once, within `limit`.
+    /// Runs the model once, within `limit`. A model with state takes cases as steps of one sequence.
     ///
     /// # Errors
     /// The case does not fit the model, the run failed, or the target did not answer in time, not even after a fresh

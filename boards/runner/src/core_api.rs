@@ -62,7 +62,9 @@ pub(crate) fn blob_fault(error: BlobError) -> Fault {
 
 pub(crate) fn run_fault(error: RunError) -> Fault {
     match error {
-        RunError::ArenaTooSmall { need, have } => Fault::ArenaTooSmall { need: wire(need), have: wire(have) },
+        RunError::ArenaTooSmall { need, have } | RunError::RegionTooSmall { need, have, .. } => {
+            Fault::ArenaTooSmall { need: wire(need), have: wire(have) }
+        }
         RunError::Plan { node } => Fault::Run { why: RunFault::Plan { node } },
         RunError::NeedsInput { input } => Fault::Run { why: RunFault::NeedsInput { input } },
         _ => Fault::Run { why: RunFault::Other },

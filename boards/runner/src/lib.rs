@@ -54,7 +54,7 @@ pub struct Memory<'a> {
     /// Where models are put. With room in both, a new model comes into one while the old one stays usable in the
     /// other; the second may be empty. Aligned to 16 bytes, for the kernels' sake.
     pub banks: [&'a mut [u8]; 2],
-    /// For the arena of the model that runs, and its state. Aligned to 16 bytes.
+    /// For the arena of the model that runs, its second scratch memory, and its state at the end. Aligned to 16 bytes.
     pub arena: &'a mut [u8],
 }
 

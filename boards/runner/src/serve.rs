@@ -220,7 +220,10 @@ impl<L: Read + Write, C: Clock, S: Stack> Desk<'_, L, C, S> {
     }
 
     fn with_model(&mut self, model: Model<'_>, spare: usize, other: &mut [u8], arena: &mut [u8]) -> Result<Turn, Lost> {
-        let mut session = Session::new(model);
+        // The state goes on from run to run; what it does not fit into is refused at the first.
+        let at = arena.len().saturating_sub(model.state_bytes());
+        let (arena, state) = arena.split_at_mut_checked(at).unwrap_or_default();
+        let mut session = Session::with_state(model, state).unwrap_or(Session::new(model));
         loop {
             match self.inbox.next(self.outside)? {
                 Request::SetInput { .. } | Request::Run { .. } => {
@@ -249,17 +252,20 @@ impl<L: Read + Write, C: Clock, S: Stack> Desk<'_, L, C, S> {
         other: &mut [u8],
         arena: &mut [u8],
     ) -> Result<Turn, Lost> {
-        let need = model.arena_bytes();
         let staged = core_api::staged_bytes(model);
-        let have = arena.len();
-        let too_small = Fault::ArenaTooSmall { need: wire(need.saturating_add(staged)), have: wire(have) };
-        let split = arena.split_at_mut_checked(need).filter(|(_, rest)| staged <= rest.len());
-        let Some((arena, staging)) = split else {
+        let all = [model.arena_bytes(), model.fast_bytes(), model.state_bytes(), staged];
+        let all = all.into_iter().fold(0, usize::saturating_add);
+        let too_small = Fault::ArenaTooSmall { need: wire(all), have: wire(self.arena_bytes) };
+        let split = arena.split_at_mut_checked(model.arena_bytes()).and_then(|(main, rest)| {
+            let (fast, staging) = rest.split_at_mut_checked(model.fast_bytes())?;
+            (staged <= staging.len()).then_some((carafe::Memory { main, fast }, staging))
+        });
+        let Some((memory, staging)) = split else {
             // The request is answered with a fault, and so is each one after it.
             self.refuse_kept(too_small)?;
             return Ok(Turn::NextRun);
         };
-        let mut run = match session.start_with(arena, Watch::new(self.outside)) {
+        let mut run = match session.start_in(memory, Watch::new(self.outside)) {
             Ok(run) => run,
             Err(error) => {
                 self.refuse_kept(core_api::run_fault(error))?;

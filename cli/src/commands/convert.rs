@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use carafe::Model;
 use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
-use carafe_converter::{Converted, Options, frontend, passes};
+use carafe_converter::{Converted, Options, frontend, passes, split};
 use carafe_graph::Graph;
 use carafe_quantizer::{BiasCorrection, Decision, ObserverKind, Report};
 use clap::builder::PossibleValuesParser;
@@ -61,6 +61,13 @@ pub struct Args {
     /// Take the input row by row, as a camera delivers it, so that it never exists as a whole
     #[arg(long)]
     push_rows: bool,
+    /// Bytes of a second, fast RAM (tightly coupled memory) for what is touched most often
+    #[arg(long, value_name = "BYTES")]
+    fast_ram: Option<u32>,
+    /// Write the weights to a file of their own, for external flash; tools find it beside the blob if it has the same name
+    /// with the extension `weights`
+    #[arg(long, value_name = "FILE.weights")]
+    split_weights: Option<PathBuf>,
     /// Board that the blob is for: checks that it fits, and warns if not
     #[arg(long, value_name = "NAME", value_parser = board::parser())]
     board: Option<&'static Board>,
@@ -145,6 +152,10 @@ struct Json<'a> {
     blob_bytes: usize,
     arena_bytes: u32,
     inputs: Vec<Io>,
+    fast_bytes: u32,
+    state_bytes: u32,
+    /// File that holds the weights, if it is not the blob.
+    weights: Option<String>,
     seconds: f64,
     report: &'a Report,
 }
@@ -162,13 +173,17 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let Some(output) = &args.output else { return dump_only(args, path, ui) };
     let weights = path.with_extension("bin");
-    for file in [Some(output), args.report.as_ref()].into_iter().flatten() {
+    for file in [Some(output), args.report.as_ref(), args.split_weights.as_ref()].into_iter().flatten() {
         let data = [args.calibration.as_ref(), args.calibration_csv.as_ref()];
         let sources = [Some(path), Some(&weights), args.labels.as_ref()].into_iter().chain(data);
         files::check_output(file, &sources.flatten().map(PathBuf::as_path).collect::<Vec<_>>())?;
     }
     if args.report.as_ref() == Some(output) {
         bail!("{}: is both the output and the report; give them names of their own", output.display());
+    }
+
+    if args.split_weights.as_ref().is_some_and(|file| file == output || args.report.as_ref() == Some(file)) {
+        bail!("{}: is to hold the weights and something else; give both names of their own", output.display());
     }
 
     let graph = frontend::load(path)?;
@@ -189,6 +204,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     options.quantizer.observer = args.observer;
     options.quantizer.bias_correction = args.bias_correction.correction();
     options.plan.push_rows = args.push_rows;
+    options.plan.fast_bytes = args.fast_ram;
     options.write.labels = labels;
     options.write.debug = args.debug_info;
     let watcher = Watcher::new(ui, args.dump_after.as_deref());
@@ -201,7 +217,18 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         Pending::write(file, text.as_bytes())
     });
     let report = report.transpose()?;
-    Pending::write(output, &converted.blob)?.publish()?;
+    let weights = match &args.split_weights {
+        Some(file) => {
+            let (head, weights) = split::split(&converted.blob)?;
+            Pending::write(file, &weights)?.publish()?;
+            Pending::write(output, &head)?.publish()?;
+            Some(file.display().to_string())
+        }
+        None => {
+            Pending::write(output, &converted.blob)?.publish()?;
+            None
+        }
+    };
     report.map_or(Ok(()), Pending::publish)?;
 
     let model = files::verify(output, &converted.blob)?;
@@ -219,6 +246,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         blob_bytes: converted.blob.len(),
         arena_bytes: converted.plan.arena_bytes,
         inputs,
+        fast_bytes: converted.plan.fast_bytes,
+        state_bytes: converted.plan.state_bytes,
+        weights,
         seconds: begun.elapsed().as_secs_f64(),
         report: &converted.report,
     };
@@ -337,6 +367,15 @@ fn text(json: &Json<'_>, converted: &Converted, ui: &Ui) -> String {
     line("weights", both(json.weights_bytes as u64));
     line("blob", format!("{}, all that has to be flashed", both(json.blob_bytes as u64)));
     line("arena", format!("{}: exactly what an inference takes, nothing is added", both(json.arena_bytes.into())));
+    if json.fast_bytes > 0 {
+        line("fast RAM", format!("{} besides, for what is touched most often", both(json.fast_bytes.into())));
+    }
+    if json.state_bytes > 0 {
+        line("state", format!("{} that outlive an inference", both(json.state_bytes.into())));
+    }
+    if let Some(file) = &json.weights {
+        line("apart", format!("the weights are in {file}, the rest in the blob"));
+    }
     for o in &json.report.outputs {
         let logits = o.logit_sqnr_db.map_or_else(String::new, |db| format!(", {db:.1} dB before its softmax"));
         line("accuracy", format!("`{}` {:.1} dB SQNR against float{logits}", words::short(&o.name, 40), o.sqnr_db));

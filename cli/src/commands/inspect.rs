@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use carafe::arithmetic::{Arithmetic, Native, Tflite};
-use carafe::blob::StringKind;
+use carafe::blob::{StringKind, region};
 use carafe::ops::ConvRecord;
 use carafe::{Model, Node, OpCode};
 use carafe_converter::plan::{Alive, Use};
@@ -36,6 +36,7 @@ struct Json {
     cpu: String,
     arithmetic: String,
     arena_bytes: usize,
+    fast_bytes: usize,
     state_bytes: usize,
     weights_bytes: usize,
     blob_bytes: usize,
@@ -101,6 +102,8 @@ struct Piece {
 #[derive(Serialize)]
 struct Buffer {
     index: u16,
+    /// 0: the arena, 1: fast memory, 2: state.
+    region: u8,
     offset: u32,
     length: u32,
     /// Rows that it holds as a ring; 0 if what lives there does so as a whole.
@@ -115,6 +118,7 @@ struct Segment {
     index: u16,
     first_op: u16,
     ops: u16,
+    scratch_region: u8,
     scratch_offset: u32,
     scratch_bytes: u32,
 }
@@ -140,6 +144,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
             other => format!("arithmetic-{other}"),
         },
         arena_bytes: model.arena_bytes(),
+        fast_bytes: model.fast_bytes(),
         state_bytes: model.state_bytes(),
         weights_bytes: model.weights_bytes(),
         blob_bytes: model.blob_bytes(),
@@ -213,6 +218,7 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
         });
         Some(Buffer {
             index: b,
+            region: record.region,
             offset: record.offset,
             length: record.length,
             ring_rows: record.rows,
@@ -227,7 +233,8 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
             index: s,
             first_op: r.first,
             ops: r.count,
-            scratch_offset: r.scratch_offset,
+            scratch_region: (r.scratch_offset >> region::BITS) as u8,
+            scratch_offset: r.scratch_offset & region::MASK as u32,
             scratch_bytes: r.scratch_length,
         })
     };
@@ -260,6 +267,12 @@ fn text(json: &Json, ui: &Ui) -> String {
     let mut line = |what: &str, value: String| text.push_str(&format!("  {what:8} {value}\n"));
     line("cpu", format!("{}, {} arithmetic", json.cpu, json.arithmetic));
     line("arena", format!("{} bytes, exactly", words::count(json.arena_bytes)));
+    if json.fast_bytes > 0 {
+        line("fast RAM", format!("{} bytes besides", words::count(json.fast_bytes)));
+    }
+    if json.state_bytes > 0 {
+        line("state", format!("{} bytes that outlive an inference", words::count(json.state_bytes)));
+    }
     line("weights", format!("{} bytes", words::count(json.weights_bytes)));
     line("blob", format!("{} bytes", words::count(json.blob_bytes)));
     line("work", format!("{} multiply-accumulates in {} steps", words::macs(json.macs), words::count(json.steps)));
@@ -311,9 +324,20 @@ fn ops_table(ops: &[Op], ui: &Ui) -> String {
     words::table(&head, &ops.iter().map(row).collect::<Vec<_>>())
 }
 
+/// A region's name for people.
+fn memory_name(region: u8) -> &'static str {
+    match region {
+        region::MAIN => "arena",
+        region::FAST => "fast",
+        region::STATE => "state",
+        _ => "?",
+    }
+}
+
 fn plan_text(plan: &Plan) -> String {
     let head = [
         ("buffer", Align::Right),
+        ("memory", Align::Left),
         ("offset", Align::Right),
         ("bytes", Align::Right),
         ("ring", Align::Right),
@@ -327,7 +351,8 @@ fn plan_text(plan: &Plan) -> String {
             _ => "never".to_owned(),
         };
         let holds = words::short(&b.holds.join(", "), 60);
-        vec![b.index.to_string(), words::count(b.offset), words::count(b.length), ring, life, holds]
+        let memory = memory_name(b.region).to_owned();
+        vec![b.index.to_string(), memory, words::count(b.offset), words::count(b.length), ring, life, holds]
     };
     let mut text = format!("\n{}", words::table(&head, &plan.buffers.iter().map(row).collect::<Vec<_>>()));
     text.push_str(&format!("  {DIM}bytes 0..{} are row counters{DIM:#}\n\n", plan.counter_bytes));

@@ -18,6 +18,7 @@ mod dump;
 mod fold;
 mod layout;
 mod lift;
+mod narrow;
 mod pad;
 mod pool;
 mod reshape;
@@ -39,6 +40,7 @@ pub use dump::dump;
 pub use fold::fold_constants;
 pub use layout::make_nhwc;
 pub use lift::lift_fake_quantize;
+pub use narrow::raise_elementwise;
 pub use pad::fold_pads;
 pub use pool::make_global_pools;
 pub use reshape::merge_reshapes;
@@ -143,6 +145,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "lift_fake_quantize", run: |o| lift_fake_quantize(&mut o.graph) },
     Pass { name: "make_dense", run: |o| make_dense(&mut o.graph) },
     Pass { name: "merge_reshapes", run: |o| merge_reshapes(&mut o.graph) },
+    Pass { name: "raise_elementwise", run: |o| raise_elementwise(&mut o.graph) },
     Pass { name: "make_nhwc", run: make_nhwc },
     Pass { name: "remove_no_ops", run: |o| remove_no_ops(&mut o.graph) },
     Pass { name: "fold_affine", run: |o| fold_affine(&mut o.graph) },

@@ -29,6 +29,7 @@ struct Source {
     preprocess: Preprocess,
     layout: Layout,
     input: InputKind,
+    fast_bytes: Option<u32>,
     tflm_arena_bytes: Option<usize>,
 }
 
@@ -83,6 +84,7 @@ fn assets() -> Option<PathBuf> {
 fn bundled() -> Vec<Source> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (digits, nncf) = (here.join("../examples/digits"), here.join("golden/nncf"));
+    let state = here.join("golden/state");
     vec![
         Source {
             files: vec![(digits.join("digits"), MANY)],
@@ -91,6 +93,13 @@ fn bundled() -> Vec<Source> {
         },
         // Every form of quantization that NNCF writes.
         Source { files: vec![(nncf.join("tiny"), 16)], ..Source::of(Data::File(nncf.join("tiny.npz"))) },
+        // A state that goes on from case to case, and fast memory beside the arena.
+        Source {
+            files: vec![(state.join("model"), 24)],
+            calibration: Some(Data::File(state.join("io.npz"))),
+            fast_bytes: Some(100),
+            ..Source::of(Data::File(state.join("io.npz")))
+        },
     ]
 }
 
@@ -159,6 +168,7 @@ impl Source {
             preprocess: Preprocess::default(),
             layout: Layout::Nhwc,
             input: InputKind::I8,
+            fast_bytes: None,
             tflm_arena_bytes: None,
         }
     }
@@ -209,6 +219,7 @@ fn prepare(source: &Source, file: &Path, cases: usize) -> Prepared {
         .as_ref()
         .map(|data| data.samples(&spec, &source.preprocess, if source.hasty { 8 } else { 64 }));
     let mut options = Options { input: source.input, preprocess: source.preprocess.clone(), ..Options::default() };
+    options.plan.fast_bytes = source.fast_bytes;
     if source.hasty {
         options.quantizer.observer = ObserverKind::MinMax;
         options.quantizer.bias_correction = BiasCorrection::Off;
