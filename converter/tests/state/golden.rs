@@ -31,7 +31,8 @@ fn steps() -> (Vec<Tensor>, Vec<Tensor>) {
         let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
         let data = npy.into_vec::<f32>().unwrap();
         let step: usize = shape[1..].iter().product();
-        let all: Vec<Tensor> = data.chunks(step).map(|c| Tensor::f32(shape[1..].to_vec(), c.to_vec())).collect();
+        let batch: Vec<usize> = [1].iter().chain(&shape[1..]).copied().collect();
+        let all: Vec<Tensor> = data.chunks(step).map(|c| Tensor::f32(batch.clone(), c.to_vec())).collect();
         arrays.insert(name, all);
     }
     (arrays.remove("x").unwrap(), arrays.remove("y").unwrap())

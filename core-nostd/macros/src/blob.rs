@@ -16,6 +16,8 @@ pub struct Blob {
     pub bytes: usize,
     /// See `Model::arena_bytes`.
     pub arena_bytes: usize,
+    /// See `Model::fast_bytes`.
+    pub fast_bytes: usize,
     /// See `Model::state_bytes`.
     pub state_bytes: usize,
     /// Bytes of constants.
@@ -56,7 +58,15 @@ impl Blob {
                  begin at the folder of Cargo.toml"
             ))
         })?;
-        Self::of(&bytes).map_err(|e| error(format!("{e}; {}", remedy(e))))
+        let blob = Self::of(&bytes).map_err(|e| error(format!("{e}; {}", remedy(e))))?;
+        if blob.fast_bytes > 0 {
+            return Err(error(
+                "is planned for fast RAM besides its arena, for which `include_model!` has no place; convert it without \
+                 `--fast-ram`, or embed it with `include_bytes!` and use `carafe::Session::start_in`"
+                    .to_owned(),
+            ));
+        }
+        Ok(blob)
     }
 
     fn of(bytes: &[u8]) -> std::result::Result<Self, BlobError> {
@@ -71,6 +81,7 @@ impl Blob {
         Ok(Self {
             bytes: bytes.len(),
             arena_bytes: model.arena_bytes(),
+            fast_bytes: model.fast_bytes(),
             state_bytes: model.state_bytes(),
             weights_bytes: model.weights_bytes(),
             name: string(StringKind::Model, 0),
@@ -105,6 +116,9 @@ fn remedy(error: BlobError) -> &'static str {
         BlobError::Magic => "give a file that `carafe convert` wrote",
         BlobError::Version { .. } | BlobError::UnknownSection { .. } => {
             "carafe-macros and the converter must be of one version"
+        }
+        BlobError::WeightsTooShort { .. } => {
+            "`include_model!` takes a blob with its weights in it: convert the model without `--split-weights`"
         }
         BlobError::MissingOp { .. } => {
             "this carafe-macros is older than the converter: convert the model again with its own version"

@@ -19,6 +19,12 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
     let outputs = tensors(&blob.outputs, "OUTPUT");
     let labels = labels(blob);
     let net = net(blob);
+    let state = (blob.state_bytes > 0).then(|| {
+        quote! {
+            /// Memory that outlives an inference.
+            pub type State = ::carafe::Aligned<STATE_BYTES>;
+        }
+    });
     Ok(quote! {
         #[doc = #about]
         #(#attributes)*
@@ -39,6 +45,8 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
 
             /// Memory for one inference.
             pub type Arena = ::carafe::Aligned<ARENA_BYTES>;
+
+            #state
 
             #inputs
             #outputs
@@ -127,6 +135,37 @@ fn labels(blob: &Blob) -> TokenStream {
     }
 }
 
+/// How a model is made ready: one with a state takes memory for it, for good.
+fn new(blob: &Blob) -> TokenStream {
+    if blob.state_bytes == 0 {
+        return quote! {
+            /// Verifies the blob, once for all inferences.
+            ///
+            /// # Errors
+            /// Where the blob has been damaged since it was compiled in.
+            pub fn new() -> ::core::result::Result<Self, ::carafe::BlobError> {
+                ::core::result::Result::Ok(Self { session: ::carafe::Session::new(model()?) })
+            }
+        };
+    }
+    quote! {
+        /// Verifies the blob, once for all inferences. What outlives an inference lies in `state`, and begins reset.
+        ///
+        /// # Errors
+        /// Where the blob has been damaged since it was compiled in.
+        pub fn new(state: &'static mut State) -> ::core::result::Result<Self, ::carafe::BlobError> {
+            // `State` has as many bytes as the blob says.
+            let session = ::carafe::Session::with_state(model()?, state).map_err(|_| ::carafe::BlobError::Header)?;
+            ::core::result::Result::Ok(Self { session })
+        }
+
+        /// Forgets what was before: a new sequence begins.
+        pub fn reset_state(&mut self) {
+            self.session.reset_state();
+        }
+    }
+}
+
 /// The model ready to run.
 fn net(blob: &Blob) -> TokenStream {
     let row = blob.row_bytes;
@@ -150,6 +189,7 @@ fn net(blob: &Blob) -> TokenStream {
             (quote!([::carafe::Output<'a>; #count]), quote!([#(#more),*]))
         }
     };
+    let new = new(blob);
     quote! {
         /// The model, verified and ready to run.
         #[derive(Debug)]
@@ -158,13 +198,7 @@ fn net(blob: &Blob) -> TokenStream {
         }
 
         impl Net {
-            /// Verifies the blob, once for all inferences.
-            ///
-            /// # Errors
-            /// Where the blob has been damaged since it was compiled in.
-            pub fn new() -> ::core::result::Result<Self, ::carafe::BlobError> {
-                ::core::result::Result::Ok(Self { session: ::carafe::Session::new(model()?) })
-            }
+            #new
 
             /// One inference. Inputs are quantized, row by row, channels innermost; `arena` has at least `ARENA_BYTES` bytes,
             /// whatever is in them. The result lies in the arena.

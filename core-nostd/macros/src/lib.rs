@@ -55,12 +55,12 @@ use syn::parse_macro_input;
 ///
 /// | item | what it is |
 /// |---|---|
-/// | `struct Net` | a verified model, ready to run: `Net::new() -> Result<Net, BlobError>` |
+/// | `struct Net` | a verified model, ready to run: `Net::new() -> Result<Net, BlobError>`; of a model with state `Net::new(state: &'static mut State)`, and `Net::reset_state()` |
 /// | `Net::run(&mut self, arena: &mut [u8], input: &[E; INPUT_BYTES]) -> Result<Output, RunError>` | one inference. `E` is `u8` if the model takes the bytes of a camera, else `i8`: elements that `INPUT.quantize(x)` makes. With several inputs, one argument each; with several outputs, an array of `Output`s |
 /// | `Net::run_with(&mut self, arena, fill: impl FnMut(usize, &mut [u8]))` | the same without a copy of the input: `fill(i, to)` writes the next bytes of input `i` into the arena, all or one row of them (`carafe::typed::infer`) |
 /// | `Net::session(&mut self) -> &mut Session` | for steps, probes, async |
 /// | `type Arena`, `const ARENA_BYTES: usize` | memory for one inference. `Arena::zeroed()` is aligned to 16 bytes; any `&mut [u8]` of `ARENA_BYTES` does as well |
-/// | `const STATE_BYTES: usize` | memory that outlives an inference |
+/// | `const STATE_BYTES: usize`, `type State` | memory that outlives an inference; the type only where there is some |
 /// | `const INPUT: TensorSpec`, `INPUT_BYTES: usize`, `INPUT_SHAPE: [usize; _]` | the first input: name, shape, type, scale, zero point. The second's are called `INPUT_1`, `INPUT_1_BYTES`, … |
 /// | `const OUTPUT: TensorSpec`, `OUTPUT_BYTES`, `OUTPUT_SHAPE` | the same of the outputs |
 /// | `static LABELS: [&str; _]` | labels of the first output's classes, if the blob has them; the text is the blob's own, not a copy |

@@ -148,6 +148,34 @@ fn the_example_recognizes_its_drawing() {
 }
 
 #[test]
+fn a_model_with_state_takes_memory_for_it() {
+    let package = Package::new("streaming", include_str!("data/streaming.rs"));
+    let golden = root().join("hil-tests/golden/state");
+    let build = Build::new(golden.join("model.xml")).calibration(golden.join("io.npz"));
+    let blob = build.write(&package.path("streaming.carafe")).unwrap().blob;
+    let model = Model::verify(&blob, ops::ALL).unwrap();
+    let steps: Vec<Vec<u8>> = (0..6u8).map(|i| (0..16).map(|k| i.wrapping_mul(37) ^ (k * 11)).collect()).collect();
+    let output = package.run(&steps.concat());
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{out}{err}");
+    let (mut arena, mut state) = (vec![0; model.arena_bytes()], vec![0; model.state_bytes()]);
+    let mut session = Session::with_state(model, &mut state).unwrap();
+    let mut run = |x: &Vec<u8>| twin::run(&mut session, &mut arena, &[x.clone()], ()).unwrap().remove(0);
+    let mut expected: Vec<String> = steps.iter().map(|x| format!("{:?}", run(x))).collect();
+    expected.push(expected[0].clone());
+    assert_eq!(out.lines().collect::<Vec<_>>(), expected, "and the first again after a reset");
+
+    let mut options = Options::default();
+    options.plan.fast_bytes = Some(1 << 10);
+    build.options(options).write(&package.path("streaming.carafe")).unwrap();
+    let text = package.refused();
+    assert!(text.contains("fast RAM") && text.contains("start_in"), "{text}");
+    fs::write(package.path("streaming.carafe"), carafe_converter::split::split(&blob).unwrap().0).unwrap();
+    let text = package.refused();
+    assert!(text.contains("kept apart") && text.contains("--split-weights"), "{text}");
+}
+
+#[test]
 fn blobs_that_are_not_good_are_errors_of_the_compiler() {
     let package = Package::new("bad-blobs", "carafe_macros::include_model!(\"kws.carafe\");\nfn main() {}\n");
     let says = |package: &Package, parts: &[&str]| {
