@@ -40,14 +40,15 @@ fn input_layout(graph: &Graph) -> anyhow::Result<Layout> {
 }
 
 /// Reads calibration samples, `most` of them, spread evenly over the data, on all cores.
-pub fn calibration(data: &Dataset, most: usize, ui: &Ui) -> Result<Vec<Vec<Tensor>>, DatasetError> {
+pub fn calibration(data: &Dataset, most: usize, stateful: bool, ui: &Ui) -> Result<Vec<Vec<Tensor>>, DatasetError> {
     let count = most.min(data.len());
     let meter = ui.meter("read calibration data", count as u64);
     let read = AtomicUsize::new(0);
     (0..count)
         .into_par_iter()
         .map(|i| {
-            let sample = data.get(i * data.len() / count)?;
+            // Steps of a sequence have to follow each other.
+            let sample = data.get(if stateful { i } else { i * data.len() / count })?;
             meter.set(read.fetch_add(1, Ordering::Relaxed) + 1);
             Ok::<_, DatasetError>(vec![sample])
         })

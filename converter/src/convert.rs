@@ -143,7 +143,7 @@ pub fn convert(
     let samples: Result<Vec<Vec<Tensor>>, ConvertError> = samples.par_iter().enumerate().map(sample).collect();
     let mut graph = graph.unwrap_or_else(|| optimized.graph.clone());
     passes::make_scale_layers(&mut graph)?;
-    let (quantized, report) = if stateful::is_stateful(&graph) {
+    let (quantized, report) = if graph.is_stateful() {
         let fail = |source| ConvertError::Sequence { source };
         let (open, samples) = stateful::open(&graph, &samples?).map_err(fail)?;
         let (mut quantized, report) = quantize(&open, &samples, &options.quantizer, &|p| watch.quantizing(p))?;

@@ -47,8 +47,3 @@ pub(crate) fn close(quantized: &mut QuantGraph, inputs: usize) {
         }
     }
 }
-
-/// True if a graph has a state.
-pub(crate) fn is_stateful(graph: &Graph) -> bool {
-    histories(graph).next().is_some()
-}

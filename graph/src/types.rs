@@ -88,6 +88,11 @@ pub enum GraphError {
 }
 
 impl Graph {
+    /// True if a node remembers the sample before ([`Op::History`]): samples are steps of a sequence.
+    pub fn is_stateful(&self) -> bool {
+        self.nodes.iter().any(|n| matches!(n.op, Op::History { .. }))
+    }
+
     /// The value behind an id.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]

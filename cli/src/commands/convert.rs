@@ -199,7 +199,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         data = data.with_files_of(csv, args.calibration_split.as_deref()).context("calibration data")?;
     }
     let most = args.calibration_samples.map_or(data.len(), |n| n as usize);
-    let samples = conversion::calibration(&data, most, ui).context("calibration data")?;
+    let samples = conversion::calibration(&data, most, graph.is_stateful(), ui).context("calibration data")?;
     let mut options = Options { input: args.input_type.kind(&data), preprocess, ..Options::default() };
     options.quantizer.observer = args.observer;
     options.quantizer.bias_correction = args.bias_correction.correction();
