@@ -5,7 +5,8 @@ sequence that comes in steps of two frames.
     pip install -r requirements.txt
     python make_state.py
 
-io.npz holds the inputs x (steps, 2, 8) and the outputs y (steps, 2, 6), f32, without the batch of 1. The output is that of the CPU device
+io.npz holds the inputs x (steps, 2, 8) and the outputs out (steps, 2, 6), f32, without the batch of
+1 (`y` would be labels to the data set of the tools). The output is that of the CPU device
 in f32, its state reset before the first step.
 """
 
@@ -92,7 +93,7 @@ def main():
     request = compiled.create_infer_request()
     request.reset_state()
     y = np.stack([request.infer({"x": step})["y"].copy() for step in x])
-    np.savez(HERE / "io.npz", x=x[:, 0], y=y[:, 0])
+    np.savez(HERE / "io.npz", x=x[:, 0], out=y[:, 0])
     print(f"{STEPS} steps, |y| up to {np.abs(y).max():.3f}")
 
 

@@ -35,7 +35,7 @@ fn steps() -> (Vec<Tensor>, Vec<Tensor>) {
         let all: Vec<Tensor> = data.chunks(step).map(|c| Tensor::f32(batch.clone(), c.to_vec())).collect();
         arrays.insert(name, all);
     }
-    (arrays.remove("x").unwrap(), arrays.remove("y").unwrap())
+    (arrays.remove("x").unwrap(), arrays.remove("out").unwrap())
 }
 
 fn farthest(got: &Tensor, want: &Tensor) -> f32 {
