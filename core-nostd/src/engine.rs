@@ -13,7 +13,7 @@ use crate::{Band, Cx, Model, Need, Node, NodeId, Rows, RowsMut, RunError, Tensor
 #[derive(Debug)]
 pub struct Engine<'r, 'm> {
     pub model: &'r Model<'m>,
-    pub memory: Regions<'r>,
+    pub(crate) memory: Regions<'r>,
     pub state: State,
     pub steps: u32,
     /// By region.

@@ -111,7 +111,12 @@ impl<'a> RowsMut<'a> {
     /// front, and gives the last `n` bytes, to be written.
     pub fn advance(&mut self, n: usize) -> Option<&mut [u8]> {
         let rest = self.data.len().checked_sub(n)?;
-        self.data.copy_within(n.., 0);
+        // Piece by piece, apart from each other: `copy_within` would bring in a `memmove` for this alone.
+        let mut left = &mut *self.data;
+        while let Some((to, from)) = core::mem::take(&mut left).split_at_mut_checked(n.max(1)) {
+            to.iter_mut().zip(from.iter()).for_each(|(to, from)| *to = *from);
+            left = from;
+        }
         self.data.get_mut(rest..)
     }
 

@@ -160,7 +160,7 @@ fn a_model_with_state_takes_memory_for_it() {
     assert!(output.status.success(), "{out}{err}");
     let (mut arena, mut state) = (vec![0; model.arena_bytes()], vec![0; model.state_bytes()]);
     let mut session = Session::with_state(model, &mut state).unwrap();
-    let mut run = |x: &Vec<u8>| twin::run(&mut session, &mut arena, &[x.clone()], ()).unwrap().remove(0);
+    let mut run = |x: &Vec<u8>| twin::run(&mut session, &mut arena, std::slice::from_ref(x), ()).unwrap().remove(0);
     let mut expected: Vec<String> = steps.iter().map(|x| format!("{:?}", run(x))).collect();
     expected.push(expected[0].clone());
     assert_eq!(out.lines().collect::<Vec<_>>(), expected, "and the first again after a reset");

@@ -3,7 +3,9 @@
 #![no_main]
 
 use carafe::arithmetic::Tflite;
-use carafe::ops::{Add, AvgPool2d, Concat, Conv2d, Dense, DepthwiseConv2d, Lut, MaxPool2d, Mean, Reshape, Softmax};
+use carafe::ops::{
+    Add, AvgPool2d, Concat, Conv2d, Dense, DepthwiseConv2d, History, Lut, MaxPool2d, Mean, Reshape, Softmax,
+};
 use carafe::{Registry, registry};
 
 const OP: Registry<'static> = match option_env!("CARAFE_SIZE_OP") {
@@ -20,6 +22,7 @@ const OP: Registry<'static> = match option_env!("CARAFE_SIZE_OP") {
         b"Lut" => registry![Lut],
         b"Concat" => registry![Concat],
         b"Reshape" => registry![Reshape],
+        b"History" => registry![History],
         b"Conv2d<Tflite>" => registry![Conv2d<Tflite>],
         b"DepthwiseConv2d<Tflite>" => registry![DepthwiseConv2d<Tflite>],
         b"Dense<Tflite>" => registry![Dense<Tflite>],
