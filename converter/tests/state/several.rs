@@ -70,7 +70,7 @@ fn a_state_can_be_left_and_taken_up_again() {
     let xs = sequence(&model, 6, 300);
     let want = alone(model, &xs);
     let (mut arena, mut state) = (vec![0; model.arena_bytes()], vec![0; model.state_bytes()]);
-    drop(Session::with_state(model, &mut state).unwrap());
+    Session::with_state(model, &mut state).unwrap().reset_state();
     for (x, want) in xs.iter().zip(&want) {
         let mut session = Session::resume(model, &mut state).unwrap();
         let got = twin::run(&mut session, &mut arena, std::slice::from_ref(x), ()).unwrap();
