@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask size` fails past these, and so do the tests. They are a little above what was measured when they were
 //! set. To raise one, run `cargo xtask size --top 40`, see what grew, and say in the commit what the bytes buy; after
-//! making something smaller, lower its limit to what is measured, plus two in a hundred for another compiler. Of a single
-//! op it is ten: what the linker inlines depends even on the folder that it is built in.
+//! making something smaller, lower its limit to what is measured, plus five in a hundred for another compiler. Of a single
+//! op it is ten: what the optimizer inlines depends even on the folder that it works in.
 
 /// What may be how large.
 #[derive(Debug)]
@@ -20,11 +20,11 @@ const fn limit(name: &'static str, m4: u64, rv32: u64) -> Limit {
 
 /// Of the runtime with some ops.
 pub const PROGRAMS: [Limit; 5] = [
-    limit("empty", 10_149, 12_122),
-    limit("resnet8", 16_895, 19_525),
-    limit("all", 28_509, 32_242),
-    limit("offload", 14_672, 16_389),
-    limit("engine", 28_013, 25_818),
+    limit("empty", 10_437, 12_304),
+    limit("resnet8", 17_621, 19_893),
+    limit("all", 29_482, 32_783),
+    limit("offload", 15_424, 16_521),
+    limit("engine", 28_965, 27_468),
 ];
 
 /// Of what an op adds to the runtime if it is the only one. Ops share code, so several take less than their sum.
