@@ -19,13 +19,25 @@ struct Conversion {
     shell: Child,
 }
 
+/// The program, minding SIGINT: what runs in the background of a script, as tests may, inherits that it is ignored, and
+/// the program respects that.
+fn program() -> Command {
+    let carafe = env!("CARGO_BIN_EXE_carafe");
+    if cfg!(target_os = "linux") {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", carafe]);
+        return command;
+    }
+    Command::new(carafe)
+}
+
 impl Conversion {
     fn start(folder: &Folder) -> Self {
         Self::with(folder, &digits("test.npz"))
     }
 
     fn with(folder: &Folder, calibration: &str) -> Self {
-        let mut carafe = Command::new(env!("CARGO_BIN_EXE_carafe"))
+        let mut carafe = program()
             .args(["convert", &digits("digits.xml"), "--calibration", calibration])
             .args(["-o", &folder.at("d.carafe"), "--report", &folder.at("r.json")])
             .stdin(Stdio::null())
