@@ -16,7 +16,7 @@ fn silent(_: Progress) {}
 fn stays_close_to_float() {
     let graph = small_net();
     let (q, report) = quantize(&graph, &samples(&graph, 50, 7), &Options::default(), &silent).unwrap();
-    assert_eq!((report.samples, report.checked_samples, report.observer.as_str()), (50, 32, "minmax"));
+    assert_eq!((report.samples, report.checked_samples, report.observer.as_str()), (50, 32, "auto"));
     let logits = report.outputs[0].logit_sqnr_db.unwrap();
     assert!(logits > 20.0, "logits {logits} dB");
     assert!(report.outputs[0].sqnr_db > 30.0, "{:?}", report.outputs);
