@@ -90,7 +90,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum BiasArg {
-    /// If the outputs come clearly closer to float with it, as measured on calibration samples
+    /// If the outputs come closer to float with it, as measured on calibration samples
     Auto,
     /// Yes
     On,
