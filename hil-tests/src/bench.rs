@@ -132,7 +132,7 @@ pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
     if !fs::read(&model).is_ok_and(|old| old == blob) {
         fs::write(&model, blob).map_err(|e| file(&model, e))?;
     }
-    let made = firmware::cargo_build(CRATE, target, &[(VARIABLE, &model)]).map_err(fail)?;
+    let made = firmware::cargo_build(CRATE, target, &[], &[(VARIABLE, &model)]).map_err(fail)?;
     let take = |name: &str| {
         let to = folder.join(name);
         fs::copy(made.join(name), &to).map_err(|e| file(&made.join(name), e))?;

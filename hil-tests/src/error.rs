@@ -92,6 +92,12 @@ pub enum Error {
         /// What was being done.
         during: &'static str,
     },
+    /// A board was started afresh in the middle of a sequence.
+    #[error("{board}: it had to be started afresh, and the model's state is lost: run again")]
+    StateLost {
+        /// The board.
+        board: String,
+    },
     /// The model does not verify on this computer, so no board was asked.
     #[error("{board}: the model does not verify: {source}")]
     Blob {

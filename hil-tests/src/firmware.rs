@@ -26,6 +26,15 @@ pub fn target_dir() -> PathBuf {
 /// The board has no firmware, the checkout is gone, the Rust target is missing (with the command that gets it), or it
 /// does not compile.
 pub fn build(board: &Board) -> Result<PathBuf, Error> {
+    build_with(board, &[])
+}
+
+/// As [`build`], with features of the firmware's crate. Such a firmware lies in a folder of its own: a test build never
+/// takes the place of the board's proper firmware.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
     let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
     let firmware = board.firmware.ok_or_else(|| fail("it needs none".to_owned()))?;
     let folder = checkout().join(firmware.crate_path);
@@ -35,21 +44,28 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
             folder.display()
         )));
     }
-    let made = cargo_build(firmware.crate_path, firmware.target, &[]).map_err(fail)?;
+    let made = cargo_build(firmware.crate_path, firmware.target, features, &[]).map_err(fail)?;
     let elf = made.join(firmware.binary);
     if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
 }
 
 /// Builds a firmware crate, release profile, with further variables in cargo's environment. Gives the folder that its
 /// programs are in, or what went wrong, and the remedy.
-pub(crate) fn cargo_build(crate_path: &str, target: &str, environment: &[(&str, &Path)]) -> Result<PathBuf, String> {
+pub(crate) fn cargo_build(
+    crate_path: &str,
+    target: &str,
+    features: &[&str],
+    environment: &[(&str, &Path)],
+) -> Result<PathBuf, String> {
     has_target(target)?;
+    let features = features.join(",");
+    let folder = if features.is_empty() { target_dir() } else { target_dir().join(&features) };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(&cargo)
-        .args(["build", "--release", "--locked", "--target", target])
+        .args(["build", "--release", "--locked", "--target", target, "--features", &features])
         .current_dir(checkout().join(crate_path))
         .envs(environment.iter().copied())
-        .env("CARGO_TARGET_DIR", target_dir())
+        .env("CARGO_TARGET_DIR", &folder)
         // Flags meant for the host's code would break the board's.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -62,7 +78,7 @@ pub(crate) fn cargo_build(crate_path: &str, target: &str, environment: &[(&str, 
     if !status.success() {
         return Err(format!("cargo failed in {crate_path} (see above)"));
     }
-    Ok(target_dir().join(target).join("release"))
+    Ok(folder.join(target).join("release"))
 }
 
 /// Looks for the target's standard library; says the command that gets it.

@@ -22,8 +22,12 @@ mod memory;
 mod uart;
 mod watch;
 
+#[cfg(feature = "broken-kernel")]
+use carafe_broken_kernel::OPS;
 use carafe_mps2_an386::leave;
-use carafe_runner::{Ending, Identity, Runner, carafe};
+#[cfg(not(feature = "broken-kernel"))]
+use carafe_runner::carafe::ops::ALL as OPS;
+use carafe_runner::{Ending, Identity, Runner};
 
 const IDENTITY: Identity<'static> = Identity { board: "qemu-mps2-an386", cpu: "cortex-m4" };
 
@@ -36,6 +40,6 @@ fn main() -> ! {
         Some(console) => link::Link::Console(console),
         None => link::Link::Uart(uart::Uart::new(peripherals.NVIC)),
     };
-    let runner = Runner::new(IDENTITY, carafe::ops::ALL, link, clock, watch::Watched::default(), memory);
+    let runner = Runner::new(IDENTITY, OPS, link, clock, watch::Watched::default(), memory);
     leave(matches!(runner.serve(), Ending::Exit { code: 0 }))
 }
