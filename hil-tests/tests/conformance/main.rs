@@ -2,6 +2,7 @@
 //! inputs; and they keep to their budgets of memory. The bundled models are always there; the others need the shared
 //! assets.
 
+mod layer_diff;
 mod models;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,0 +1,97 @@
+//! Row by row: boards make each row of each tensor as the host does, and a kernel that is broken on purpose is named.
+
+use carafe::{Model, OpCode};
+use carafe_broken_kernel as broken;
+use carafe_hil::{Finding, Host, LayerDiff, Qemu, QemuOptions, Target, firmware};
+
+use crate::models::{self, Prepared};
+use crate::{BOARD, LIMIT};
+
+/// Inputs that a model is compared on; those of a model with state go on from one to the next.
+const SAMPLES: usize = 3;
+/// Bytes of the largest blob that is compared: of larger ones all rows take too long on an emulated board.
+const MOST_BYTES: usize = 1 << 20;
+
+fn host() -> Box<dyn Target> {
+    Box::new(Host::new())
+}
+
+/// A board, or `None` where there is no emulator or no Rust target; the second firmware has the broken kernel.
+fn boards(test: &str) -> Option<[Box<dyn Target>; 2]> {
+    let start = |features: &[&str]| {
+        let mut options = QemuOptions::default();
+        let board = carafe_boards::find(BOARD)?;
+        options.firmware = Some(firmware::build_with(board, features)?);
+        Qemu::start(BOARD, options).map(|qemu| Box::new(qemu) as Box<dyn Target>)
+    };
+    if let carafe_boards::Availability::Missing { why_not } = carafe_boards::find(BOARD).unwrap().availability() {
+        println!("skipped: {test}: {why_not}");
+        return None;
+    }
+    Some([start(&[]), start(&["broken-kernel"])].map(|board| board.unwrap()))
+}
+
+fn samples(model: &Prepared) -> &[Vec<Vec<u8>>] {
+    &model.suite.cases[..SAMPLES.min(model.suite.cases.len())]
+}
+
+/// The first depthwise convolution that makes a row [`broken::ROW`], in the order of the plan, and that its row has the
+/// element that is broken.
+fn first_broken(model: &Model<'_>) -> Option<u16> {
+    (0..model.nodes()).find(|&n| {
+        let (node, tensor) = (model.node(n).unwrap(), model.tensor(n).unwrap());
+        OpCode(node.header.op) == OpCode::DepthwiseConv2d
+            && tensor.h > broken::ROW
+            && tensor.w > broken::COLUMN
+            && tensor.c > broken::CHANNEL
+    })
+}
+
+#[test]
+fn no_row_differs_on_a_board() {
+    let Some([mut board, _]) = boards("no_row_differs_on_a_board") else { return };
+    for model in models::prepared("no_row_differs_on_a_board") {
+        let suite = &model.suite;
+        if suite.blob.len() > MOST_BYTES {
+            println!("skipped: layer-diff of {}: {} bytes of blob take too long", suite.name, suite.blob.len());
+            continue;
+        }
+        let mut pair = [host(), board];
+        let diff = LayerDiff::run(&mut pair, &suite.blob, samples(model), LIMIT).unwrap();
+        [_, board] = pair;
+        assert!(diff.is_same(), "{}: {diff:?}", suite.name);
+        assert_eq!(diff.samples, samples(model).len(), "{}", suite.name);
+        // Every row of every tensor is compared.
+        let blob = Model::verify(&suite.blob, carafe::ops::ALL).unwrap();
+        let rows: usize = (0..blob.nodes()).map(|n| usize::from(blob.tensor(n).unwrap().h)).sum();
+        assert_eq!((diff.rows, diff.nodes), (rows * diff.samples, blob.nodes().into()), "{}", suite.name);
+        println!("{}: {} rows of {} ops agree", suite.name, diff.rows, diff.nodes);
+    }
+}
+
+#[test]
+fn a_broken_kernel_is_named_with_row_column_and_channel() {
+    let mut targets = vec![Box::new(Host::with_registry(broken::OPS)) as Box<dyn Target>];
+    targets.extend(boards("a_broken_kernel_is_named_with_row_column_and_channel on a board").map(|[_, broken]| broken));
+    let mut found = 0;
+    for target in targets {
+        let mut pair = [host(), target];
+        for model in models::prepared("a_broken_kernel_is_named_with_row_column_and_channel") {
+            let suite = &model.suite;
+            let blob = Model::verify(&suite.blob, carafe::ops::ALL).unwrap();
+            let Some(node) = first_broken(&blob).filter(|_| suite.blob.len() <= MOST_BYTES) else { continue };
+            let diff = LayerDiff::run(&mut pair, &suite.blob, samples(model), LIMIT).unwrap();
+            let (name, on) = (&suite.name, pair[1].id());
+            let Finding::Row(row) = diff.finding else { panic!("{name} on {on}: {diff:?}") };
+            assert_eq!((row.sample, row.node, row.row), (0, node, broken::ROW), "{name} on {on}");
+            let element = row.element.unwrap();
+            assert_eq!((element.column, element.channel), (broken::COLUMN, broken::CHANNEL), "{name} on {on}");
+            assert_eq!(element.values[0] ^ element.values[1], broken::BIT as i8, "{name} on {on}");
+            assert_eq!(element.differing, 1, "{name} on {on}");
+            println!("{name}: {on} differs in op {node}, after {} rows that agree", diff.rows);
+            found += 1;
+        }
+    }
+    // The bundled digits have such an op.
+    assert!(found > 0);
+}
