@@ -1,22 +1,14 @@
 //! Real models on real test sets: accuracy against float, memory against what was promised. Needs the shared assets.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 
 use carafe_converter::dataset::{Dataset, Filter, InputSpec, Preprocess, Resize, ResizeTo, Table};
 use carafe_converter::evaluate::{Evaluation, Source, evaluate, evaluate_source};
 use carafe_converter::{Converted, InputKind, Options, convert, frontend};
 use carafe_graph::{Layout, Tensor};
-
-/// The assets, or a line that says what was skipped.
-fn assets(test: &str) -> Option<PathBuf> {
-    let dir = std::env::var_os("CARAFE_ASSETS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    if dir.join("models").is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: {test}: no assets (set CARAFE_ASSETS)");
-    None
-}
+use common::assets;
 
 struct Case<'a> {
     model: &'a str,

@@ -1,6 +1,7 @@
 //! What real models take for their arena, given whole and pushed, and how long planning takes. Needs the shared assets.
 
-use std::path::{Path, PathBuf};
+mod common;
+
 use std::time::Instant;
 
 use carafe_converter::plan::{PlanOptions, plan};
@@ -8,17 +9,7 @@ use carafe_converter::write::write;
 use carafe_converter::{Options, convert, frontend};
 use carafe_graph::Tensor;
 use carafe_quantizer::{BiasCorrection, ObserverKind};
-
-/// The assets, or a line that says what was skipped.
-fn assets(test: &str) -> Option<PathBuf> {
-    let dir = std::env::var_os("CARAFE_ASSETS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    if dir.join("models").is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: {test}: no assets (set CARAFE_ASSETS)");
-    None
-}
+use common::assets;
 
 /// A model, and the bytes that it may take given whole and pushed.
 const MODELS: [(&str, u32, u32); 7] = [

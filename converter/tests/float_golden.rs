@@ -1,27 +1,15 @@
 //! Real models, from IR through all passes, against outputs of the framework that made them.
 
-use std::{
-    fs::File,
-    io::BufReader,
-    path::{Path, PathBuf},
-};
+mod common;
+
+use std::{fs::File, io::BufReader, path::Path};
 
 use carafe_converter::{
     frontend::openvino,
     passes::{Optimized, dump, optimize},
 };
 use carafe_graph::{Graph, Op, Tensor, exec};
-
-/// The folder of models and data, if this machine has it.
-fn assets(test: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let path = std::env::var_os("CARAFE_ASSETS").map_or_else(beside, PathBuf::from);
-    if path.join("models").is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {test}: no models in {} (set CARAFE_ASSETS)", path.display());
-    None
-}
+use common::assets;
 
 /// The rows of an `.npy` of floats.
 fn rows(path: &Path) -> Vec<Vec<f32>> {

@@ -1,6 +1,8 @@
 //! IRs that were quantized before they came here keep their ranges and integers: held against OpenVINO running the
 //! same files (`hil-tests/golden/make_nncf.py`).
 
+mod common;
+
 use std::{
     fs::File,
     io::{BufReader, Read},
@@ -16,22 +18,12 @@ use carafe_converter::{
 };
 use carafe_graph::{Op, Tensor, exec};
 use carafe_quantizer::{QuantError, RangeSource};
+use common::assets;
 use npyz::Deserialize;
 use rayon::prelude::*;
 
 fn golden(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../hil-tests/golden/nncf").join(file)
-}
-
-/// The folder of models and data, if this machine has it.
-fn assets(test: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let path = std::env::var_os("CARAFE_ASSETS").map_or_else(beside, PathBuf::from);
-    if path.join("models").is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {test}: no models in {} (set CARAFE_ASSETS)", path.display());
-    None
 }
 
 fn elements<T: Deserialize>(reader: impl Read) -> Vec<T> {

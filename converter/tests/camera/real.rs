@@ -1,6 +1,6 @@
 //! Real models on real images. Needs the shared assets.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use carafe::{DType, Model};
 use carafe_converter::dataset::{Dataset, Filter, InputSpec, Preprocess, Resize, ResizeTo, Table};
@@ -10,17 +10,7 @@ use carafe_graph::{Graph, Layout, Tensor};
 use rayon::prelude::*;
 
 use super::nets::preprocess;
-
-/// The assets, or a line that says what was skipped.
-fn assets(test: &str) -> Option<PathBuf> {
-    let dir = std::env::var_os("CARAFE_ASSETS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    if dir.join("models").is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: {test}: no assets (set CARAFE_ASSETS)");
-    None
-}
+use crate::common::assets;
 
 /// How many images of each split: all, unless the environment says less.
 fn limit() -> usize {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use carafe_converter::frontend::openvino;
 use proptest::prelude::*;
 
-use crate::models::assets;
+use crate::common::assets;
 
 fn files() -> Vec<(String, Vec<u8>)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ops.xml");

@@ -1,5 +1,7 @@
 //! The frontends: operators on small models, damaged files, and the real models where they are at hand.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod damage;
 mod faults;
 mod models;

@@ -1,19 +1,8 @@
 //! The real models, where they are at hand.
 
-use std::path::{Path, PathBuf};
-
 use carafe_converter::frontend::{FrontendError, load};
 
-/// The folder of shared models and data, or `None` after a word that the test is skipped.
-pub fn assets(test: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let path = std::env::var_os("CARAFE_ASSETS").map_or(beside, PathBuf::from);
-    if path.join("models").is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {test}: no models in {} (set CARAFE_ASSETS)", path.display());
-    None
-}
+use crate::common::assets;
 
 #[test]
 fn every_float_model_is_read() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use carafe_converter::frontend::load;
 use carafe_graph::{Tensor, exec};
 
-use crate::models::assets;
+use crate::common::assets;
 
 /// Shape and elements of an `.npy` file of f32.
 fn floats(path: &Path) -> (Vec<usize>, Vec<f32>) {
