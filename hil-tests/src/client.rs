@@ -253,7 +253,7 @@ impl<T: Transport> Client<T> {
     /// Runs the model on the inputs that were set.
     ///
     /// # Errors
-    /// As [`Client::call`]; [`Error::Confused`] if rows were lost on their way.
+    /// As [`Client::call`]; [`Error::RowsLost`] if rows were lost on their way.
     pub fn run(&mut self, observe: Observe, limit: Duration) -> Result<Ran, Error> {
         let mut rows: Vec<RowRecord> = Vec::new();
         let mut received = 0u32;
@@ -271,7 +271,7 @@ impl<T: Transport> Client<T> {
                 _ => None,
             })?;
         if received != stats.rows {
-            return Err(Error::Confused { board: self.board.clone(), during });
+            return Err(Error::RowsLost { board: self.board.clone(), arrived: received, sent: stats.rows });
         }
         Ok(Ran { stats, first_output: Some(output).filter(|output| !output.is_empty()), rows })
     }

@@ -98,6 +98,16 @@ pub enum Error {
         /// The board.
         board: String,
     },
+    /// Rows of a run that was watched did not arrive: they are not sent again.
+    #[error("{board}: {arrived} of {sent} rows arrived, the others were lost on their way: run again")]
+    RowsLost {
+        /// The board.
+        board: String,
+        /// Rows, or pieces of rows, that came in order.
+        arrived: u32,
+        /// Those that were sent.
+        sent: u32,
+    },
     /// The model does not verify on this computer, so no board was asked.
     #[error("{board}: the model does not verify: {source}")]
     Blob {

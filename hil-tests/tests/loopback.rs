@@ -160,6 +160,36 @@ fn works_over_a_link_that_garbles() {
 }
 
 #[test]
+fn a_row_that_gets_lost_is_missed() {
+    let sample = Sample::new(60, 10, 5, 77);
+    let input = Noise(9).bytes(sample.bytes());
+    let case = Case::of(&[&input]).observed(Observe::Digests);
+    let mut host = Host::new();
+    host.load(&sample.blob()).unwrap();
+    let want = host.exec(&case, LIMIT).unwrap().rows;
+    let (mut whole, mut lost) = (0, 0);
+    for seed in 1..=20 {
+        let inner = board(ROOMY).0;
+        let mut client = Client::new("faulty", Faulty { inner, noise: Noise(seed), one_in: 2_000 });
+        client.hello(LIMIT).unwrap();
+        client.load(&sample.blob()).unwrap();
+        client.set_input(0, &input).unwrap();
+        match client.run(Observe::Digests, LIMIT) {
+            Ok(ran) => {
+                assert_eq!(ran.rows, want);
+                whole += 1;
+            }
+            Err(Error::RowsLost { arrived, sent, .. }) => {
+                assert!(sent == 60 && arrived < sent, "{arrived} of {sent}");
+                lost += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(whole > 0 && lost > 0, "{whole} whole, {lost} with a loss");
+}
+
+#[test]
 fn with_room_for_one_model_a_new_one_replaces_the_old() {
     let (small, large) = (Sample::new(2, 2, 2, 1), Sample::new(9, 9, 3, 2));
     let mut client = client(Sizes(1 << 10, 0, 4 << 10));

@@ -170,6 +170,27 @@ proptest! {
         prop_assert_eq!((found, message(body)), (seq, Ok(Request::Echo { data: &data })));
     }
 
+    #[test]
+    fn any_row_fits_a_frame_and_comes_back(
+        data in prop::collection::vec(any::<u8>(), 0..=MAX_DATA), number: u32, node: u16, row: u16, len: u32, crc: u32,
+        offset: u32, seq: u32,
+    ) {
+        let response = Response::Row(Row { number, node, row, len, crc, offset, data: &data });
+        let mut inbox: Accumulator = Accumulator::new();
+        let mut room = [0; MAX_FRAME];
+        let frame = encode(seq, &response, &mut room).unwrap();
+        prop_assert_eq!(feed(&mut inbox, frame), [Feed::Frame]);
+        let (found, body) = split(inbox.payload()).unwrap();
+        prop_assert_eq!((found, message(body)), (seq, Ok(response)));
+    }
+
+    /// A digest is what layer-diff has thousands of: small, whatever the row.
+    #[test]
+    fn a_digest_takes_few_bytes(number: u32, node: u16, row: u16, len: u32, crc: u32, seq: u32) {
+        let response = Response::Row(Row { number, node, row, len, crc, offset: 0, data: &[] });
+        prop_assert!(encode(seq, &response, &mut [0; 40]).is_ok());
+    }
+
     /// Whatever came before, the next zero byte is a beginning: the frame after it is read.
     #[test]
     fn after_any_garbage_the_next_zero_is_a_beginning(
