@@ -1,4 +1,5 @@
-//! What happens when something fails: messages, JSON, and exit codes (1 for errors, 2 for wrong usage).
+//! What happens when something fails: messages, JSON, and exit codes (1 for errors, 2 for wrong usage; where 1 is an
+//! answer, 2 for both).
 
 use std::fmt;
 use std::io;
@@ -38,8 +39,8 @@ struct Json {
     causes: Vec<String>,
 }
 
-/// Reports an error of a command.
-pub fn report(error: &anyhow::Error, ui: &Ui) -> ExitCode {
+/// Reports an error of a command, and gives its exit code: `code`, but for wrong usage, and for what is reported already.
+pub fn report(error: &anyhow::Error, ui: &Ui, code: u8) -> ExitCode {
     if error.is::<Reported>() || is_broken_pipe(error) {
         return ExitCode::from(1);
     }
@@ -52,7 +53,7 @@ pub fn report(error: &anyhow::Error, ui: &Ui) -> ExitCode {
     let mut text = format!("{red}error:{red:#} {}\n", json.error);
     json.causes.iter().for_each(|c| text.push_str(&format!("  because: {c}\n")));
     anstream::eprint!("{text}");
-    ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+    ExitCode::from(if error.is::<Usage>() { 2 } else { code })
 }
 
 /// Reports what the parser of the command line says: an error, or help or the version.

@@ -9,6 +9,7 @@ mod data_args;
 mod demo;
 mod failure;
 mod files;
+mod inputs;
 mod interrupt;
 mod memory;
 mod plan_map;
@@ -44,6 +45,7 @@ enum Command {
     Run(commands::run::Args),
     Eval(commands::eval::Args),
     Bench(commands::bench::Args),
+    LayerDiff(commands::layer_diff::Args),
     Boards(commands::boards::Args),
     Completions(commands::completions::Args),
 }
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
     };
     interrupt::watch();
     let ui = Ui::new(cli.json, cli.quiet);
+    // Where 1 is an answer, as `diff` has it, an error is 2.
+    let code = if matches!(cli.command, Command::LayerDiff(_)) { 2 } else { 1 };
     let result = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &ui),
         Command::Convert(args) => commands::convert::run(&args, &ui),
@@ -62,11 +66,12 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &ui),
         Command::Eval(args) => commands::eval::run(&args, &ui),
         Command::Bench(args) => commands::bench::run(&args, &ui),
+        Command::LayerDiff(args) => commands::layer_diff::run(&args, &ui),
         Command::Boards(args) => commands::boards::run(&args, &ui),
         Command::Completions(args) => commands::completions::run(&args, &ui),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure::report(&error, &ui),
+        Err(error) => failure::report(&error, &ui, code),
     }
 }

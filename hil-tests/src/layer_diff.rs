@@ -209,12 +209,13 @@ impl Pair<'_> {
             }
         }
         let outcomes = self.exec(samples, sample, Observe::Node { node })?;
-        let find = |(outcome, target): (&Outcome, &Box<dyn Target>)| {
+        let find = |(outcome, board): (&Outcome, &str)| {
             let found = outcome.rows.iter().find(|record| place(record) == (node, row) && record.data.len() == bytes);
-            let confused = || Error::Confused { board: target.id().to_owned(), during: "reading a row" };
+            let confused = || Error::Confused { board: board.to_owned(), during: "reading a row" };
             found.map(|record| record.data.clone()).ok_or_else(confused)
         };
-        let rows = outcomes.iter().zip(&*self.targets).map(find).collect::<Result<Vec<_>, _>>()?;
+        let boards = self.targets.iter().map(|target| target.id());
+        let rows = outcomes.iter().zip(boards).map(find).collect::<Result<Vec<_>, _>>()?;
         Ok(match &rows[..] {
             [a, b] => first_element(a, b, channels),
             _ => None,

@@ -7,6 +7,7 @@ pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod inspect;
+pub mod layer_diff;
 pub mod run;
 
 mod check;

@@ -1,20 +1,17 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use carafe::Model;
 use carafe::blob::StringKind;
 use carafe_boards::How;
-use carafe_converter::dataset::{Dataset, Preprocess};
-use carafe_converter::evaluate;
 use carafe_hil::Case;
 use serde::Serialize;
 
 use crate::board::{self, BoardArgs};
-use crate::data_args::DataArgs;
 use crate::failure::Usage;
-use crate::tensors::{self, Io};
+use crate::inputs::InputArgs;
+use crate::tensors;
 use crate::ui::{DIM, GOOD, HEADING, Ui};
 use crate::{files, words};
 
@@ -25,17 +22,8 @@ pub struct Args {
     /// The blob
     #[arg(value_name = "FILE.carafe")]
     file: PathBuf,
-    /// An image, .npy or .npz (array `x`) of real numbers; one for each input of the model, in order
-    #[arg(long, short, value_name = "X", required_unless_present = "raw_int8", conflicts_with = "raw_int8")]
-    input: Vec<PathBuf>,
-    /// The int8 tensor as it is, channels last: an .npy, or raw bytes; one for each input of the model
-    #[arg(long, value_name = "FILE")]
-    raw_int8: Vec<PathBuf>,
-    /// Which sample of a file with several
-    #[arg(long, value_name = "N")]
-    index: Option<usize>,
     #[command(flatten)]
-    data: DataArgs,
+    input: InputArgs,
     /// Names of the classes, one a line, in place of those in the blob
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -77,36 +65,14 @@ struct Answer {
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
-    let ios = tensors::inputs(&model);
-    let raw = !args.raw_int8.is_empty();
-    let given = if raw { &args.raw_int8 } else { &args.input };
-    if given.len() != ios.len() {
-        let names: Vec<&str> = ios.iter().map(|io| io.name.as_str()).collect();
-        let option = if raw { "--raw-int8" } else { "--input" };
+    if args.input.is_empty() {
         return Err(Usage(format!(
-            "{}: the model takes {} inputs ({}), {} given; repeat `{option}` for each, in that order",
-            args.file.display(),
-            ios.len(),
-            names.join(", "),
-            given.len()
+            "{}: what shall it run on? Give `--input X` or `--raw-int8 FILE`",
+            args.file.display()
         ))
         .into());
     }
-    let mut inputs = vec![];
-    for (i, (path, io)) in given.iter().zip(&ios).enumerate() {
-        if raw {
-            inputs.push(raw_input(path, io, args.index, ui)?);
-            continue;
-        }
-        // What the blob says of its data is said of its first input.
-        let how = if i == 0 { args.data.preprocess_for(&model) } else { args.data.preprocess() };
-        let data = Dataset::open(path, &tensors::spec(io), &how)?;
-        if i == 0 {
-            args.data.check_numbers(&args.file, &model, path, &data, ui)?;
-        }
-        let real = sample(path, &data, args.index, ui)?;
-        inputs.push(evaluate::input_bytes(&model, i, &real).context("the blob has no such input")?);
-    }
+    let inputs = args.input.read(&args.file, &model, ui)?;
     let labels = labels(args.labels.as_deref(), &model)?;
 
     let board = args.board.board;
@@ -142,47 +108,6 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         seconds: begun.elapsed().as_secs_f64(),
     };
     ui.answer(&json, || text(&json, ui))
-}
-
-/// One sample, preprocessed.
-fn sample(path: &Path, data: &Dataset, index: Option<usize>, ui: &Ui) -> anyhow::Result<Vec<f32>> {
-    if index.is_none() && data.len() > 1 {
-        ui.note(&format!("{}: sample 0 of {}; `--index N` takes another", path.display(), data.len()));
-    }
-    let sample = data.get(index.unwrap_or(0))?;
-    sample.as_f32().map(<[f32]>::to_vec).with_context(|| format!("{}: holds no real numbers", path.display()))
-}
-
-/// The bytes of an int8 tensor.
-fn raw_input(path: &Path, io: &Io, index: Option<usize>, ui: &Ui) -> anyhow::Result<Vec<u8>> {
-    let is_npy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"));
-    if !is_npy {
-        let bytes = fs::read(path).with_context(|| format!("{}: can't be read; check the path", path.display()))?;
-        let need: usize = io.shape.iter().map(|&d| usize::from(d)).product();
-        if bytes.len() != need {
-            bail!(
-                "{}: {} bytes, but input `{}` of shape {:?} takes {need}; give the int8 tensor without a header, or an \
-                 .npy",
-                path.display(),
-                bytes.len(),
-                io.name,
-                io.shape
-            );
-        }
-        return Ok(bytes);
-    }
-    let data = Dataset::open(path, &tensors::spec(io), &Preprocess::default())?;
-    let numbers = sample(path, &data, index, ui)?;
-    let range = if io.dtype == "int8" { -128.0..=127.0 } else { 0.0..=255.0 };
-    if let Some(other) = numbers.iter().find(|x| !range.contains(*x) || x.fract() != 0.0) {
-        bail!(
-            "{}: {other} is no {dtype}; save the array as {dtype}, or give real numbers by `--input`",
-            path.display(),
-            dtype = io.dtype
-        );
-    }
-    // Of a negative number the low byte is its two's complement.
-    Ok(numbers.iter().map(|&x| x as i16 as u8).collect())
 }
 
 /// Names of the classes: those of the file, else of the blob, else none.

@@ -6,7 +6,7 @@ use carafe_hil::firmware;
 use crate::common::{blob, carafe, digits};
 
 /// The board's firmware, or why there is none here.
-fn emulator() -> Result<String, String> {
+pub fn emulator() -> Result<String, String> {
     let board = carafe_boards::find("qemu-mps2-an386").map_err(|e| e.to_string())?;
     if let Availability::Missing { why_not } = board.availability() {
         return Err(why_not);

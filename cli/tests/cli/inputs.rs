@@ -302,7 +302,7 @@ fn biases_are_corrected_when_asked_for() {
 fn completions_know_every_option() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = carafe(["completions", shell]).ok().stdout;
-        for option in ["bias-correction", "calibration-csv", "calibration-samples", "input-type"] {
+        for option in ["bias-correction", "calibration-csv", "calibration-samples", "input-type", "boards"] {
             assert!(script.contains(option), "--{option} is missing for {shell}");
         }
     }

@@ -8,4 +8,5 @@ mod guide;
 mod inputs;
 mod interrupt;
 mod json;
+mod layer_diff;
 mod plan;
