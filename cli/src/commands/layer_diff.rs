@@ -222,7 +222,7 @@ fn difference(model: &Model<'_>, found: &LayerDiff) -> Option<Difference> {
 impl Op {
     /// `op 3, DepthwiseConv2d "block1/dw"`
     fn describe(&self) -> String {
-        let name = self.name.as_ref().map_or_else(String::new, |name| format!(" \"{name}\""));
+        let name = self.name.as_ref().map_or_else(String::new, |name| format!(" \"{}\"", words::short(name, 40)));
         format!("op {}, {}{name}", self.index, self.kind)
     }
 }
