@@ -1,12 +1,12 @@
 //! Views into the arena: what one step borrows.
 
+use core::cell::Cell;
 use core::num::NonZeroU16;
 use core::ops::Range;
 
 use crate::blob::{BufferRecord, region};
-use crate::memory::Regions;
+use crate::Model;
 use crate::node::TensorInfo;
-use crate::record::Field;
 use crate::schedule::Counters;
 use crate::view::Rows;
 
@@ -17,11 +17,13 @@ pub(crate) struct Pieces {
     pub second: Range<usize>,
     pub y0: u16,
     pub split: u16,
+    /// Rows that the ring has, or 0 if it is none.
+    pub ring: u16,
 }
 
 /// The pieces of rows `y0..y1` of a tensor that [`fits`] its buffer. Whether the rows are (still) there is the caller's
 /// to know. `None` if the ring holds fewer.
-#[inline(never)]
+#[inline]
 pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16) -> Option<Pieces> {
     let rows = y1.saturating_sub(y0);
     let (slot, head) = match NonZeroU16::new(b.rows) {
@@ -43,18 +45,17 @@ pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16) -> Opti
         }
     };
     let split = if head == rows { u16::MAX } else { y0.wrapping_add(head) };
-    Some(Pieces { first: range(slot, head), second: range(0, rows - head), y0, split })
+    Some(Pieces { first: range(slot, head), second: range(0, rows - head), y0, split, ring: b.rows })
 }
 
 /// True if all of a tensor lies inside its buffer; in a ring, if every row has its slot, and the tensor its place in
 /// the row.
 pub(crate) fn fits(t: &TensorInfo, b: &BufferRecord) -> bool {
-    let (stride, first) = (t.row_stride() as u64, u64::from(t.offset) + t.row_span() as u64);
-    let length = u64::from(b.length);
-    match b.rows {
-        0 => u64::from(t.h.saturating_sub(1)) * stride + first <= length,
-        rows => stride * u64::from(rows) == length && first <= stride,
-    }
+    // Neither exceeds 32 bits: an offset that a record has, has 16.
+    let (stride, first) = (t.row_stride() as u32, t.offset.saturating_add(t.row_span() as u32));
+    let rows = if b.rows == 0 { t.h.saturating_sub(1) } else { b.rows };
+    let Some(all) = stride.checked_mul(u32::from(rows)) else { return false };
+    if b.rows == 0 { first <= b.length && all <= b.length - first } else { all == b.length && first <= stride }
 }
 
 /// What is left of the memory while a step borrows parts of it: at most three are taken, and what is between them can
@@ -62,25 +63,45 @@ pub(crate) fn fits(t: &TensorInfo, b: &BufferRecord) -> bool {
 pub(crate) struct Free<'a> {
     /// The address where each begins, and its bytes.
     parts: [(usize, &'a mut [u8]); region::COUNT + 3],
+    /// How many of them are to be looked at.
     count: usize,
+    /// One past the highest byte lent, by region.
+    high_water: &'a [Cell<usize>],
 }
 
 impl<'a> Free<'a> {
-    /// All of it.
-    pub fn new(memory: &'a mut Regions<'_>) -> Self {
-        let [main, fast, state] = &mut memory.parts;
+    /// All of it, of the main region without the first `front` bytes.
+    #[inline]
+    pub fn new(
+        front: usize,
+        [main, fast, state]: [&'a mut [u8]; region::COUNT],
+        high_water: &'a [Cell<usize>],
+    ) -> Self {
         let at = |r| region::address(r, 0) as usize;
+        // With one region, nobody looks for anything in the others.
+        let count = if fast.is_empty() && state.is_empty() { 1 } else { region::COUNT };
         let parts = [
-            (at(region::MAIN), &mut **main),
-            (at(region::FAST), &mut **fast),
-            (at(region::STATE), &mut **state),
+            (front, main),
+            (at(region::FAST), fast),
+            (at(region::STATE), state),
             (0, &mut [][..]),
             (0, &mut [][..]),
             (0, &mut [][..]),
         ];
-        // With one region, nobody looks for anything in the others.
-        let one = parts.iter().skip(1).all(|(_, part)| part.is_empty());
-        Self { parts, count: if one { 1 } else { region::COUNT } }
+        Self { parts, count, high_water }
+    }
+
+    /// The part that a range lies in, and its place there; notes that it is lent.
+    #[inline(never)]
+    fn find(&self, range: &Range<usize>) -> Option<(usize, usize)> {
+        for (i, (at, part)) in self.parts.iter().enumerate() {
+            let from = range.start.wrapping_sub(*at);
+            if i < self.count && from <= part.len() && range.len() <= part.len() - from {
+                touch(self.high_water, range);
+                return Some((i, from));
+            }
+        }
+        None
     }
 
     /// Takes a range out, to be written. `None` if some of it is taken, or outside.
@@ -89,20 +110,14 @@ impl<'a> Free<'a> {
         if range.is_empty() {
             return Some(&mut []);
         }
-        for i in 0..self.count {
-            let (at, part) = self.parts.get_mut(i)?;
-            let (Some(from), Some(to)) = (range.start.checked_sub(*at), range.end.checked_sub(*at)) else { continue };
-            if to > part.len() {
-                continue;
-            }
-            let (part_left, right) = core::mem::take(part).split_at_mut_checked(to)?;
-            let (left, taken) = part_left.split_at_mut_checked(from)?;
-            *part = left;
-            *self.parts.get_mut(self.count)? = (range.end, right);
-            self.count += 1;
-            return Some(taken);
-        }
-        None
+        let (i, from) = self.find(&range)?;
+        let (_, part) = self.parts.get_mut(i)?;
+        let (left, rest) = core::mem::take(part).split_at_mut_checked(from)?;
+        let (taken, right) = rest.split_at_mut_checked(range.len())?;
+        *part = left;
+        *self.parts.get_mut(self.count)? = (range.end, right);
+        self.count += 1;
+        Some(taken)
     }
 
     /// A range, to be read. `None` if some of it is taken, or outside.
@@ -111,56 +126,48 @@ impl<'a> Free<'a> {
         if range.is_empty() {
             return Some(&[]);
         }
-        let inside = |(at, part): &'_ (usize, &'a mut [u8])| -> Option<Range<usize>> {
-            let (from, to) = (range.start.checked_sub(*at)?, range.end.checked_sub(*at)?);
-            (to <= part.len()).then_some(from..to)
-        };
-        let part = self.parts.iter().find(|part| inside(part).is_some())?;
-        part.1.get(inside(part)?)
+        let (i, from) = self.find(&range)?;
+        self.parts.get(i)?.1.get(from..)?.get(..range.len())
     }
+}
 
-    /// Pieces of a tensor, to be read.
-    #[inline(never)]
-    pub fn rows(&self, p: &Pieces, t: &TensorInfo) -> Option<Rows<'_>> {
-        Some(Rows::new(self.read(p.first.clone())?, self.read(p.second.clone())?, p, t))
+/// Notes that a range is lent.
+#[inline(never)]
+pub(crate) fn touch(high_water: &[Cell<usize>], range: &Range<usize>) {
+    if let Some(high) = high_water.get(range.start >> region::BITS) {
+        high.set(high.get().max(range.end & region::MASK));
     }
 }
 
 /// The counters at the front of the arena: progress of every tensor, who asked each node, and rows ever written to
 /// each buffer. Two bytes each, little-endian.
 pub(crate) struct CounterBytes<'a> {
-    pub bytes: &'a mut [u8],
-    pub nodes: u16,
-    pub inputs: u16,
+    slots: &'a mut [[u8; 2]],
+    nodes: u16,
+    tensors: usize,
 }
 
-impl CounterBytes<'_> {
-    /// Bytes that a model's counters take.
-    pub fn size(nodes: u16, inputs: u16, buffers: u16) -> usize {
-        2 * (2 * usize::from(nodes) + usize::from(inputs) + usize::from(buffers))
+impl<'a> CounterBytes<'a> {
+    /// Of a model, at the front of memory.
+    #[inline]
+    pub fn of(model: &Model<'_>, bytes: &'a mut [u8]) -> Self {
+        Self { slots: bytes.as_chunks_mut().0, nodes: model.nodes(), tensors: model.tensors.len() }
     }
 
     #[inline(never)]
     fn get(&self, slot: usize) -> u16 {
-        u16::get(self.bytes, 2 * slot).unwrap_or(0)
-    }
-
-    /// A new inference: all counters are 0.
-    pub fn clear(&mut self, slots: usize) {
-        for slot in 0..slots {
-            self.set(slot, 0);
-        }
+        self.slots.get(slot).map_or(0, |&bytes| u16::from_le_bytes(bytes))
     }
 
     #[inline(never)]
-    fn set(&mut self, slot: usize, value: u16) {
-        if let Some(b) = self.bytes.get_mut(2 * slot..2 * slot + 2) {
-            b.copy_from_slice(&value.to_le_bytes());
+    pub fn set(&mut self, slot: usize, value: u16) {
+        if let Some(bytes) = self.slots.get_mut(slot) {
+            *bytes = value.to_le_bytes();
         }
     }
 
     fn head_slot(&self, buffer: u16) -> usize {
-        2 * usize::from(self.nodes) + usize::from(self.inputs) + usize::from(buffer)
+        self.tensors + usize::from(self.nodes) + usize::from(buffer)
     }
 
     /// One more than the highest row ever written to a buffer.
@@ -185,10 +192,10 @@ impl Counters for CounterBytes<'_> {
         self.set(usize::from(t), rows);
     }
     fn parent(&self, n: u16) -> u16 {
-        self.get(usize::from(self.nodes) + usize::from(self.inputs) + usize::from(n))
+        self.get(self.tensors + usize::from(n))
     }
     fn set_parent(&mut self, n: u16, parent: u16) {
-        self.set(usize::from(self.nodes) + usize::from(self.inputs) + usize::from(n), parent);
+        self.set(self.tensors + usize::from(n), parent);
     }
 }
 
@@ -234,8 +241,7 @@ mod tests {
     #[test]
     fn what_is_taken_is_lent_to_nobody_else() {
         let (mut arena, mut state) = ([0, 1, 2, 3, 4, 5, 6, 7], [8, 9]);
-        let mut memory = Regions { parts: [&mut arena, &mut [], &mut state] };
-        let mut free = Free::new(&mut memory);
+        let mut free = Free::new(0, [&mut arena, &mut [], &mut state], &[]);
         assert_eq!(free.take(3..5).unwrap(), [3, 4]);
         assert_eq!(free.take(0..1).unwrap(), [0]);
         assert_eq!(free.take(2..2).unwrap(), []);

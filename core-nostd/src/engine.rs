@@ -1,13 +1,14 @@
 //! What a run does at every step. Nothing here depends on the probe, so it is there once in a program.
 
+use core::cell::Cell;
 use core::ops::Range;
 
-use crate::arena::{CounterBytes, Free, Pieces, pieces};
-use crate::blob::{BufferRecord, region};
+use crate::arena::{CounterBytes, Free, Pieces, touch};
+use crate::blob::region;
 use crate::memory::Regions;
-use crate::model::{Unresolved, in_place};
-use crate::schedule::{self, Counters, Next, State};
-use crate::{Band, Cx, Model, Need, Node, NodeId, Rows, RowsMut, RunError, TensorInfo, Window};
+use crate::model::in_place;
+use crate::schedule::{self, Answer, Counters, Next, State};
+use crate::{Band, Cx, Model, Need, Node, NodeId, OpCode, OpEntry, Rows, RowsMut, RunError, Step, TensorInfo};
 
 /// An inference under way, without a probe.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Engine<'r, 'm> {
     pub(crate) memory: Regions<'r>,
     pub state: State,
     pub steps: u32,
+    /// Of the step made last.
+    pub band: Band,
     /// By region.
     pub high_water: [usize; region::COUNT],
 }
@@ -29,45 +32,36 @@ impl<'r, 'm> Engine<'r, 'm> {
         }
         let counters = model.counter_bytes();
         let high_water = [counters, 0, 0];
-        let mut engine = Self { model, memory: Regions { parts }, state: State::default(), steps: 0, high_water };
-        engine.counters().clear(counters / 2);
+        let mut engine = Self { model, memory: Regions { parts }, state: State::default(), steps: 0, band: Band::Produce(0, 0), high_water };
+        for slot in 0..counters / 2 {
+            engine.counters().set(slot, 0);
+        }
         // Inputs that are there as a whole count as given; rings begin empty.
-        for t in model.header.nodes..model.header.nodes.saturating_add(model.header.inputs) {
-            if let Some((info, b)) = model.place(t)
-                && b.rows == 0
+        for t in model.nodes()..model.tensors.len() as u16 {
+            if model.whole(t).is_some()
+                && let Some(info) = model.tensor(t)
             {
-                engine.raise(t, &info, info.h);
+                engine.raise(t, info.buffer, info.h);
             }
         }
         Ok(engine)
     }
 
+    #[inline]
     pub(crate) fn counters(&mut self) -> CounterBytes<'_> {
-        let h = &self.model.header;
-        CounterBytes { bytes: self.memory.parts[0], nodes: h.nodes, inputs: h.inputs }
+        CounterBytes::of(self.model, self.memory.parts[0])
     }
 
     /// A range has been lent.
-    #[inline(never)]
     pub(crate) fn touch(&mut self, range: &Range<usize>) {
-        if let Some(high) = self.high_water.get_mut(range.start >> region::BITS) {
-            *high = (*high).max(range.end & region::MASK);
-        }
+        touch(Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells(), range);
     }
 
     /// Rows of a graph input are there, up to `row`.
-    fn raise(&mut self, t: u16, info: &TensorInfo, row: u16) {
+    fn raise(&mut self, t: u16, buffer: u16, row: u16) {
         let mut c = self.counters();
         c.set_progress(t, row);
-        c.raise_head(info.buffer, row);
-    }
-
-    #[inline(never)]
-    fn next(&mut self) -> Result<Next, schedule::Malformed> {
-        let mut state = self.state;
-        let next = schedule::next(self.model, &mut state, &mut self.counters());
-        self.state = state;
-        next
+        c.raise_head(buffer, row);
     }
 
     /// See [`crate::Run::input`].
@@ -88,9 +82,9 @@ impl<'r, 'm> Engine<'r, 'm> {
     #[inline(never)]
     pub fn push_rows(&mut self, i: usize, data: &[u8]) -> Option<()> {
         let tensor = self.model.input_tensor(i)?;
-        let (t, b) = self.model.place(tensor)?;
+        let t = self.model.tensor(tensor)?;
         let before = self.state;
-        let next = self.next();
+        let next = schedule::next(self.model, &mut self.state, &mut CounterBytes::of(self.model, self.memory.parts[0]));
         self.state = before;
         let Ok(Next::Input(n, wanted)) = next else { return None };
         if usize::from(n) != i {
@@ -99,124 +93,135 @@ impl<'r, 'm> Engine<'r, 'm> {
         let rows = u16::try_from(data.len().checked_div(t.row_stride())?).ok().filter(|&rows| rows > 0)?;
         let y0 = self.counters().progress(tensor);
         let y1 = y0.checked_add(rows).filter(|&y| y <= wanted.min(t.h))?;
-        let p = pieces(&t, &b, y0, y1).filter(|p| p.second.is_empty())?;
+        let p = self.model.pieces(&t, y0, y1).filter(|p| p.second.is_empty())?;
         let to = self.memory.get_mut(p.first.clone()).filter(|to| to.len() == data.len())?;
         to.copy_from_slice(data);
         self.touch(&p.first);
-        self.raise(tensor, &t, y1);
+        self.raise(tensor, t.buffer, y1);
         Some(())
     }
 
-    /// The next step; `None` if the inference is complete.
+    /// Makes the next step. `begin` is called before.
     #[inline(never)]
-    pub fn due(&mut self) -> Result<Option<(NodeId, Band)>, RunError> {
-        let (id, band) = match self.next() {
-            Ok(Next::Step(id, band)) => (id, band),
-            Ok(Next::Done) => return Ok(None),
-            Ok(Next::Input(input, _)) => return Err(RunError::NeedsInput { input }),
-            Err(schedule::Malformed(NodeId(node))) => return Err(RunError::Plan { node }),
-        };
-        if self.steps >= self.model.max_steps() {
-            return Err(RunError::Plan { node: id.0 });
+    pub fn step(&mut self, mut begin: Option<&mut dyn FnMut(NodeId, OpCode)>) -> Result<Step, RunError> {
+        loop {
+            let mut counters = CounterBytes::of(self.model, self.memory.parts[0]);
+            let Some(n) = schedule::asked(self.model, &mut self.state, &mut counters) else { return Ok(Step::Done) };
+            let mut answer = Answer::Malformed;
+            // Where the node can't be run, there is no answer.
+            let _ = self.model.visit(n, &mut |node, op, need| {
+                answer = self.turn(node, op, need, &mut begin);
+                Ok(())
+            });
+            return match answer {
+                Answer::Passed => continue,
+                Answer::Step(_) => Ok(Step::Made(NodeId(n))),
+                Answer::Input(input, _) => Err(RunError::NeedsInput { input }),
+                Answer::Malformed => Err(RunError::Plan { node: n }),
+            };
         }
-        self.steps = self.steps.saturating_add(1);
-        Ok(Some((id, band)))
     }
 
-    /// Makes a step.
-    #[inline(never)]
-    pub fn make(&mut self, id: NodeId, band: Band) -> Result<(), RunError> {
-        let made = self.model.visit(id.0, &mut |node, op, need| {
-            if !need.view {
-                self.eval(node, need, band, op.eval).ok_or(Unresolved::Missing)?;
+    /// What a node does that is asked, and does it.
+    #[inline]
+    fn turn(
+        &mut self,
+        node: &Node<'m>,
+        op: &OpEntry,
+        need: &Need,
+        begin: &mut Option<&mut dyn FnMut(NodeId, OpCode)>,
+    ) -> Answer {
+        let mut counters = CounterBytes::of(self.model, self.memory.parts[0]);
+        let answer = schedule::answer(self.model, &mut self.state, &mut counters, node.id.0, &(node, need));
+        if let Answer::Step(band) = answer {
+            if self.steps >= self.model.max_steps() {
+                return Answer::Malformed;
             }
-            let mut state = self.state;
-            let mut counters = self.counters();
+            self.steps = self.steps.saturating_add(1);
+            self.band = band;
+            if let Some(begin) = begin {
+                begin(node.id, op.code);
+            }
+            if !need.view && self.eval(node, need, op.eval).is_none() {
+                return Answer::Malformed;
+            }
+            let mut counters = CounterBytes::of(self.model, self.memory.parts[0]);
             if let Band::Produce(_, y1) = band {
                 counters.raise_head(node.out.buffer, y1);
             }
-            schedule::done(&mut state, &mut counters, id, band, need.consumes);
-            self.state = state;
-            Ok(())
-        });
-        made.map_err(|_| RunError::Plan { node: id.0 })
+            schedule::done(&mut self.state, &mut counters, node.id, band, need.consumes);
+        }
+        answer
     }
 
     /// Rows that a step has made.
     pub fn rows(&self, id: NodeId, y0: u16, y1: u16) -> Option<Rows<'_>> {
-        let (t, b) = self.model.place(id.0)?;
-        let p = pieces(&t, &b, y0, y1)?;
+        let t = self.model.tensor(id.0)?;
+        let p = self.model.pieces(&t, y0, y1)?;
         Some(Rows::new(self.memory.get(p.first.clone())?, self.memory.get(p.second.clone())?, &p, &t))
     }
 
     /// Lends a kernel what its band touches. `None` if that is not there.
-    fn eval(
-        &mut self,
-        node: &Node<'m>,
-        need: &Need,
-        band: Band,
-        kernel: fn(&mut Cx<'_>, Band) -> Option<()>,
-    ) -> Option<()> {
-        let in_place = in_place(node);
-        let p0 = self.operand(Some(&node.in0).filter(|_| in_place != Some(0)), need, 0, band)?;
-        let p1 = self.operand(node.in1.as_ref().filter(|_| in_place != Some(1)), need, 1, band)?;
-        let (mut y, mut out) = (0, 0..0);
-        if let Band::Produce(y0, y1) = band {
-            let b = self.model.buffer(node.out.buffer)?;
-            let p = pieces(&node.out, &b, y0, y1).filter(|p| p.second.is_empty())?;
-            if in_place.is_some() {
-                self.still_there(&b, node.out.buffer, y0)?;
-            }
-            (y, out) = (y0, p.first);
-        }
-        let mut aux = 0..0;
-        if need.aux > 0 {
-            aux = range(self.model.buffer(node.header.accumulator()?)?.address(), need.aux);
-        }
-        let mut scratch = 0..0;
-        if need.scratch > 0 {
-            let s = self.model.segment_record(self.state.segment()).filter(|s| s.scratch_length >= need.scratch)?;
-            scratch = range(s.scratch_offset, need.scratch);
-        }
-        for r in [&out, &aux, &scratch] {
-            self.touch(r);
-        }
-
-        let mut free = Free::new(&mut self.memory);
-        let out = free.take(out)?;
-        let aux = free.take(aux)?;
-        let scratch = free.take(scratch)?;
-        let in1 = node.in1.as_ref().unwrap_or(&node.in0);
-        let inputs = [free.rows(&p0, &node.in0)?, free.rows(&p1, in1)?];
-        kernel(&mut Cx { node, inputs, out: RowsMut::new(out, y, &node.out), in_place, scratch, aux }, band)
-    }
-
-    /// The pieces of the rows of operand `k` that a band reads; of no operand, none. `None` if they are not (or no
-    /// longer) there.
     #[inline(never)]
-    fn operand(&mut self, t: Option<&TensorInfo>, need: &Need, k: usize, band: Band) -> Option<Pieces> {
-        let Some(t) = t else { return Some(Pieces::default()) };
-        let window = need.windows.get(k).unwrap_or(&Window::SAME);
-        let (y0, y1) = match band {
-            Band::Produce(..) if need.consumes => (0, 0),
-            Band::Produce(y0, y1) => window.rows(y0, y1, t.h),
-            Band::Consume(y0, y1) => (y0, y1),
+    fn eval(&mut self, node: &Node<'m>, need: &Need, kernel: fn(&mut Cx<'_>, Band) -> Option<()>) -> Option<()> {
+        let model = self.model;
+        let in_place = in_place(node);
+        // Nothing is lent of the counters.
+        let [main, fast, state] = &mut self.memory.parts;
+        let front = model.counter_bytes();
+        let (counters, main) = main.split_at_mut_checked(front)?;
+        let counters = CounterBytes::of(model, counters);
+        let high_water = Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells();
+        let mut free = Free::new(front, [main, fast, state], high_water);
+        let mut cx = Cx {
+            node,
+            inputs: [Rows::default(); 2],
+            out: RowsMut::default(),
+            in_place,
+            scratch: &mut [],
+            aux: &mut [],
         };
-        let b = self.model.buffer(t.buffer)?;
-        if y0 < y1 {
-            self.still_there(&b, t.buffer, y0)?;
+        if let Band::Produce(y0, y1) = self.band {
+            // In place, it holds the operand.
+            let there = Some(&counters).filter(|_| in_place.is_some());
+            let p = there_are(model, there, &node.out, y0, y1).filter(|p| p.second.is_empty())?;
+            cx.out = RowsMut::new(free.take(p.first)?, y0, &node.out);
         }
-        let p = pieces(t, &b, y0, y1)?;
-        self.touch(&p.first);
-        self.touch(&p.second);
-        Some(p)
+        if need.aux > 0 {
+            cx.aux = free.take(range(model.buffer(node.header.accumulator()?)?.address(), need.aux))?;
+        }
+        if need.scratch > 0 {
+            let s = model.segment_record(self.state.segment()).filter(|s| s.scratch_length >= need.scratch)?;
+            cx.scratch = free.take(range(s.scratch_offset, need.scratch))?;
+        }
+        let mut k = 0u8;
+        while let Some(t) = node.operand(k) {
+            let (y0, y1) = match self.band {
+                _ if in_place == Some(k) => (0, 0),
+                Band::Produce(..) if need.consumes => (0, 0),
+                Band::Produce(y0, y1) => need.windows.get(usize::from(k))?.rows(y0, y1, t.h),
+                Band::Consume(y0, y1) => (y0, y1),
+            };
+            let there = Some(&counters).filter(|_| y0 < y1);
+            *cx.inputs.get_mut(usize::from(k))? = Rows::lent(&free, &there_are(model, there, t, y0, y1)?, t)?;
+            k += 1;
+        }
+        kernel(&mut cx, self.band)
     }
+}
 
-    /// `None` if row `y0` of a ring has been overwritten.
-    fn still_there(&mut self, b: &BufferRecord, buffer: u16, y0: u16) -> Option<()> {
-        let head = self.counters().head(buffer);
-        (b.rows == 0 || u32::from(y0) + u32::from(b.rows) >= u32::from(head)).then_some(())
-    }
+/// Where rows lie; `None` if the first of them has been overwritten, which is seen from the counters.
+#[inline(never)]
+fn there_are(
+    model: &Model<'_>,
+    counters: Option<&CounterBytes<'_>>,
+    t: &TensorInfo,
+    y0: u16,
+    y1: u16,
+) -> Option<Pieces> {
+    let p = model.pieces(t, y0, y1)?;
+    let head = counters.filter(|_| p.ring != 0).map_or(0, |c| c.head(t.buffer));
+    (u32::from(y0) + u32::from(p.ring) >= u32::from(head)).then_some(p)
 }
 
 /// What verification has proven to lie in its region.

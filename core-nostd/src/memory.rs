@@ -35,11 +35,6 @@ pub(crate) struct Regions<'r> {
 }
 
 impl<'r> Regions<'r> {
-    /// One region.
-    pub fn of(main: &'r mut [u8]) -> Self {
-        Self { parts: [main, &mut [], &mut []] }
-    }
-
     /// The same, for a while.
     pub fn lend(&mut self) -> Regions<'_> {
         Regions { parts: self.parts.each_mut().map(|part| &mut **part) }

@@ -1,21 +1,28 @@
 use core::ops::Range;
 
-use crate::arena::{CounterBytes, pieces};
+use crate::arena::{Pieces, pieces};
 use crate::blob::{
-    BufferRecord, GoldenRecord, Header, IoRecord, NodeHeader, RegionsRecord, SegmentRecord, StoredPreprocess, Strings,
-    region, section,
+    BufferRecord, GoldenRecord, Header, IoRecord, NONE, NodeHeader, RegionsRecord, SectionEntry, SegmentRecord,
+    StoredPreprocess, Strings, TensorRecord, region, section,
 };
 use crate::record::{Field, Record};
-use crate::schedule::{Demand, Plan};
-use crate::{DType, Fault, Need, Node, NodeId, OpCode, OpEntry, Registry, RunError, TensorInfo};
+use crate::schedule::{Ask, Demand, MADE, Plan};
+use crate::{DType, Fault, Need, Node, NodeId, OpCode, OpEntry, Registry, RunError, TensorInfo, Window};
 
-/// A blob that has been proven: every offset, reference, type and bound in it holds. Cheap to copy.
+/// A blob that has been proven: every offset, reference, type and bound in it holds. Cheap to copy: it and a
+/// [`crate::Session`] of it are moved without `memcpy`, which a program may not have otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
-    pub(crate) header: Header,
-    /// By identifier; empty where the blob has none.
-    pub(crate) sections: [&'m [u8]; section::COUNT],
+    /// All of it, from the header on. What is asked for once in an inference is looked up there.
+    pub(crate) blob: &'m [u8],
     pub(crate) registry: Registry<'m>,
+    /// What is asked for at every step: a field of the header, and these sections, in records.
+    pub(crate) count: u16,
+    pub(crate) nodes: &'m [u8],
+    pub(crate) tensors: &'m [[u8; TensorRecord::SIZE]],
+    pub(crate) buffers: &'m [[u8; BufferRecord::SIZE]],
+    pub(crate) segments: &'m [[u8; SegmentRecord::SIZE]],
+    pub(crate) consts: &'m [u8],
 }
 
 /// An input or output as the user sees it.
@@ -50,20 +57,67 @@ impl TensorIo {
     }
 }
 
-/// Entry `i` of a table of records.
-pub(crate) fn entry<R: Record>(table: &[u8], i: u16) -> Option<R> {
-    R::read(table.get(usize::from(i) * R::SIZE..)?)
+/// Bytes of the header that are asked for at run time.
+pub(crate) mod field {
+    pub const SECTIONS: usize = 6;
+    pub const LENGTH: usize = 8;
+    pub const ARITHMETIC: usize = 16;
+    pub const CPU: usize = 17;
+    pub const ARENA_BYTES: usize = 20;
+    pub const STATE_BYTES: usize = 24;
+    pub const MAX_STEPS: usize = 28;
+    pub const NODES: usize = 32;
+    pub const INPUTS: usize = 34;
+    pub const OUTPUTS: usize = 36;
+    pub const BUFFERS: usize = 38;
+    pub const SEGMENTS: usize = 40;
 }
 
 impl<'m> Model<'m> {
-    #[inline]
+    /// A field of the header.
+    #[inline(never)]
+    pub(crate) fn count(&self, field: usize) -> u16 {
+        u16::get(self.blob, field).unwrap_or(0)
+    }
+
+    /// As [`Model::count`].
+    #[inline(never)]
+    pub(crate) fn size(&self, field: usize) -> u32 {
+        u32::get(self.blob, field).unwrap_or(0)
+    }
+
+    /// Entry `i` of the section table; `None` behind the last, and where the blob ends.
+    #[inline(never)]
+    pub(crate) fn entry(&self, i: u16) -> Option<&'m [u8; SectionEntry::SIZE]> {
+        if i >= self.count(field::SECTIONS) {
+            return None;
+        }
+        self.blob.get(Header::SIZE + usize::from(i) * SectionEntry::SIZE..)?.first_chunk()
+    }
+
+    /// The bytes of a section; none if there is no such section.
+    #[inline(never)]
     pub(crate) fn section(&self, id: u16) -> &'m [u8] {
-        self.sections.get(usize::from(id)).copied().unwrap_or_default()
+        let mut i = 0;
+        while let Some(e) = self.entry(i) {
+            if SectionEntry::read(e).is_some_and(|e| e.id == id) {
+                return self.bytes_of(e).unwrap_or_default();
+            }
+            i += 1;
+        }
+        &[]
+    }
+
+    /// What an entry of the section table stands for; `None` if that reaches outside.
+    #[inline(never)]
+    pub(crate) fn bytes_of(&self, e: &[u8; SectionEntry::SIZE]) -> Option<&'m [u8]> {
+        let e = SectionEntry::read(e)?;
+        self.blob.get(e.offset as usize..)?.get(..e.length as usize)
     }
 
     /// Bytes of arena that a run takes: all of it, row counters and scratch included.
     pub fn arena_bytes(&self) -> usize {
-        self.header.arena_bytes as usize
+        self.size(field::ARENA_BYTES) as usize
     }
 
     /// Bytes of the second scratch memory that a run takes besides the arena ([`crate::Memory::fast`]).
@@ -75,9 +129,9 @@ impl<'m> Model<'m> {
     #[inline(never)]
     pub fn region_bytes(&self, region: u8) -> u32 {
         match region {
-            region::MAIN => self.header.arena_bytes,
+            region::MAIN => self.size(field::ARENA_BYTES),
             region::FAST => RegionsRecord::read(self.section(section::REGIONS)).map_or(0, |r| r.fast_bytes),
-            region::STATE => self.header.state_bytes,
+            region::STATE => self.size(field::STATE_BYTES),
             _ => 0,
         }
     }
@@ -95,65 +149,67 @@ impl<'m> Model<'m> {
 
     /// Bytes of state between runs.
     pub fn state_bytes(&self) -> usize {
-        self.header.state_bytes as usize
+        self.size(field::STATE_BYTES) as usize
     }
 
     /// Bytes of weights, channel parameters and tables.
     pub fn weights_bytes(&self) -> usize {
-        self.section(section::CONSTS).len()
+        self.consts.len()
     }
 
     /// Length of the blob, without weights that are kept apart.
     pub fn blob_bytes(&self) -> usize {
-        self.header.length as usize
+        self.size(field::LENGTH) as usize
     }
 
     /// Number of nodes.
     pub fn nodes(&self) -> u16 {
-        self.header.nodes
+        self.count
     }
 
     /// Number of inputs.
     pub fn inputs(&self) -> usize {
-        usize::from(self.header.inputs)
+        usize::from(self.count(field::INPUTS))
     }
 
     /// Number of outputs.
     pub fn outputs(&self) -> usize {
-        usize::from(self.header.outputs)
+        usize::from(self.count(field::OUTPUTS))
     }
 
     /// Input `i`.
     pub fn input(&self, i: usize) -> Option<TensorIo> {
-        let i = u16::try_from(i).ok().filter(|&i| i < self.header.inputs)?;
-        self.io_at(i)
+        self.io_at(Some(i).filter(|&i| i < self.inputs())?)
     }
 
     /// Output `i`.
     pub fn output(&self, i: usize) -> Option<TensorIo> {
-        let i = u16::try_from(i).ok().filter(|&i| i < self.header.outputs)?;
-        self.io_at(self.header.inputs.checked_add(i)?)
+        self.io_at(self.output_record(i)?)
+    }
+
+    /// The record of output `i`.
+    fn output_record(&self, i: usize) -> Option<usize> {
+        Some(i).filter(|&i| i < self.outputs()).map(|i| self.inputs() + i)
     }
 
     /// Record `i`: inputs first, then outputs.
-    #[inline(never)]
-    pub(crate) fn io_record(&self, i: u16) -> Option<IoRecord> {
-        entry(self.section(section::IO), i)
+    #[inline]
+    pub(crate) fn io_record(&self, i: usize) -> Option<IoRecord> {
+        IoRecord::read(self.section(section::IO).as_chunks::<{ IoRecord::SIZE }>().0.get(i)?)
     }
 
     /// The tensor of output `i`.
     pub(crate) fn output_tensor(&self, i: usize) -> Option<u16> {
-        let i = u16::try_from(i).ok().filter(|&i| i < self.header.outputs)?;
-        self.io_record(self.header.inputs.checked_add(i)?).map(|r| r.tensor)
+        self.io_record(self.output_record(i)?).map(|r| r.tensor)
     }
 
     /// The tensor of input `i`.
     pub(crate) fn input_tensor(&self, i: usize) -> Option<u16> {
-        let i = u16::try_from(i).ok().filter(|&i| i < self.header.inputs)?;
-        self.header.nodes.checked_add(i)
+        // Behind those of nodes there are only inputs.
+        u16::try_from(i).ok()?.checked_add(self.nodes()).filter(|&t| usize::from(t) < self.tensors.len())
     }
 
-    fn io_at(&self, i: u16) -> Option<TensorIo> {
+    fn io_at(&self, i: usize) -> Option<TensorIo> {
         let r = self.io_record(i)?;
         let t = self.tensor(r.tensor)?;
         Some(TensorIo {
@@ -190,22 +246,18 @@ impl<'m> Model<'m> {
     /// Tensor `t`: the result of node `t`, or input `t − nodes`.
     #[inline]
     pub fn tensor(&self, t: u16) -> Option<TensorInfo> {
-        let mut tensor = TensorInfo::NONE;
-        self.load(t, &mut tensor)?;
-        Some(tensor)
+        self.tensor_record(t).map(TensorInfo::of)
     }
 
-    /// Tensor `t`, to where it is wanted: it is too large to be handed around.
-    #[inline(never)]
-    fn load(&self, t: u16, to: &mut TensorInfo) -> Option<()> {
-        *to = TensorInfo::of(entry(self.section(section::TENSORS), t)?);
-        Some(())
+    #[inline]
+    pub(crate) fn tensor_record(&self, t: u16) -> Option<TensorRecord> {
+        TensorRecord::read(self.tensors.get(usize::from(t))?)
     }
 
     /// Buffer `b`.
-    #[inline(never)]
+    #[inline]
     pub fn buffer(&self, b: u16) -> Option<BufferRecord> {
-        entry(self.section(section::BUFFERS), b)
+        BufferRecord::read(self.buffers.get(usize::from(b))?)
     }
 
     /// Tensor `t` and its buffer.
@@ -215,51 +267,57 @@ impl<'m> Model<'m> {
         Some((tensor, self.buffer(tensor.buffer)?))
     }
 
+    /// Where rows `y0..y1` of a tensor lie: see [`pieces`].
+    #[inline(never)]
+    pub(crate) fn pieces(&self, t: &TensorInfo, y0: u16, y1: u16) -> Option<Pieces> {
+        pieces(t, &self.buffer(t.buffer)?, y0, y1)
+    }
+
     /// The addresses of a tensor that is there as a whole and without gaps.
     #[inline(never)]
     pub(crate) fn whole(&self, t: u16) -> Option<Range<usize>> {
-        let (t, b) = self.place(t)?;
-        pieces(&t, &b, 0, t.h).filter(|_| b.rows == 0).map(|p| p.first)
+        let t = self.tensor(t)?;
+        self.pieces(&t, 0, t.h).filter(|p| p.ring == 0).map(|p| p.first)
     }
 
     /// Segment `s`.
-    #[inline(never)]
+    #[inline]
     pub fn segment_record(&self, s: u16) -> Option<SegmentRecord> {
-        entry(self.section(section::SEGMENTS), s)
+        SegmentRecord::read(self.segments.get(usize::from(s))?)
     }
 
     /// Number of segments.
     pub fn segments(&self) -> u16 {
-        self.header.segments
+        self.count(field::SEGMENTS)
     }
 
     /// Number of buffers.
     pub fn buffers(&self) -> u16 {
-        self.header.buffers
+        self.count(field::BUFFERS)
     }
 
     /// Identifier of the arithmetic.
     pub fn arithmetic(&self) -> u8 {
-        self.header.arithmetic
+        self.count(field::ARITHMETIC) as u8
     }
 
     /// Identifier of the CPU that the weights are packed for.
     pub fn cpu(&self) -> u8 {
-        self.header.cpu
+        u8::get(self.blob, field::CPU).unwrap_or(0)
     }
 
     /// An inference takes at most so many steps.
     pub fn max_steps(&self) -> u32 {
-        self.header.max_steps
+        self.size(field::MAX_STEPS)
     }
 
     /// Bytes of row counters at the front of the arena.
     pub fn counter_bytes(&self) -> usize {
-        CounterBytes::size(self.header.nodes, self.header.inputs, self.header.buffers)
+        2 * (usize::from(self.nodes()) + self.tensors.len() + self.buffers.len())
     }
 
     /// The front of the record of node `n`.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn node_header(&self, n: u16) -> Option<NodeHeader> {
         NodeHeader::read(self.node_bytes(n)?)
     }
@@ -272,38 +330,47 @@ impl<'m> Model<'m> {
 
     #[inline(never)]
     fn node_bytes(&self, n: u16) -> Option<&'m [u8]> {
-        if n >= self.header.nodes {
+        if n >= self.nodes() {
             return None;
         }
         let at = usize::from(n) * 2;
-        let (from, to) = (u16::get(self.section(section::NODES), at)?, u16::get(self.section(section::NODES), at + 2)?);
-        self.section(section::NODES).get(usize::from(from)..usize::from(to))
+        let (from, to) = (u16::get(self.nodes, at)?, u16::get(self.nodes, at + 2)?);
+        self.nodes.get(usize::from(from)..usize::from(to))
+    }
+
+    /// Tensor `t` of a node, to where it is wanted. Operands are inputs or results below `end`: that is what makes every
+    /// walk end.
+    #[inline(never)]
+    fn load(&self, t: u16, end: u16, to: &mut TensorInfo) -> Result<(), Fault> {
+        if t >= end && t < self.nodes() {
+            return Err(Fault::Operand);
+        }
+        *to = self.tensor(t).ok_or(Fault::Operand)?;
+        Ok(())
     }
 
     /// Node `n` with its operands looked up.
-    #[inline]
     pub fn node(&self, n: u16) -> Result<Node<'m>, Fault> {
-        let bytes = self.node_bytes(n).ok_or(Fault::Record)?;
-        let header = NodeHeader::read(bytes).ok_or(Fault::Record)?;
-        // Operands are inputs or come from below: that is what makes every walk end.
-        let below = |t: u16| if t < n || t >= self.header.nodes { Ok(t) } else { Err(Fault::Operand) };
-        let mut node = Node {
-            id: NodeId(n),
-            header,
-            record: bytes.get(NodeHeader::SIZE..).ok_or(Fault::Record)?,
-            consts: self.section(section::CONSTS),
-            in0: TensorInfo::NONE,
-            in1: None,
-            out: TensorInfo::NONE,
-        };
-        self.load(below(header.in0)?, &mut node.in0).ok_or(Fault::Operand)?;
-        if let Some(t) = header.second() {
-            let mut second = TensorInfo::NONE;
-            self.load(below(t)?, &mut second).ok_or(Fault::Operand)?;
-            node.in1 = Some(second);
-        }
-        self.load(n, &mut node.out).ok_or(Fault::Operand)?;
+        let mut node = Node::NONE;
+        self.look_up(n, &mut node)?;
         Ok(node)
+    }
+
+    /// See [`Model::node`].
+    #[inline]
+    fn look_up(&self, n: u16, node: &mut Node<'m>) -> Result<(), Fault> {
+        let bytes = self.node_bytes(n).ok_or(Fault::Record)?;
+        let (front, record) = bytes.split_first_chunk::<{ NodeHeader::SIZE }>().ok_or(Fault::Record)?;
+        node.id = NodeId(n);
+        node.header = NodeHeader::read(front).ok_or(Fault::Record)?;
+        node.record = record;
+        node.consts = self.consts;
+        self.load(n, u16::MAX, &mut node.out)?;
+        self.load(node.header.in0, n, &mut node.in0)?;
+        if let Some(t) = node.header.second() {
+            self.load(t, n, node.in1.insert(TensorInfo::NONE))?;
+        }
+        Ok(())
     }
 
     /// Shows `f` node `n`, its entry in the registry, and what it needs. All that asks for a node comes by here, and
@@ -314,9 +381,10 @@ impl<'m> Model<'m> {
         n: u16,
         f: &mut dyn FnMut(&Node<'m>, &OpEntry, &Need) -> Result<(), Unresolved>,
     ) -> Result<(), Unresolved> {
-        let node = self.node(n).map_err(Unresolved::Fault)?;
+        let mut node = Node::NONE;
+        self.look_up(n, &mut node).map_err(Unresolved::Fault)?;
         let h = &node.header;
-        let op = self.registry.find(OpCode(h.op), h.version, self.header.arithmetic);
+        let op = self.registry.find(OpCode(h.op), h.version, self.arithmetic());
         let op = op.ok_or(Unresolved::Missing)?;
         match &(op.check)(&node) {
             Ok(need) => f(&node, op, need),
@@ -347,18 +415,13 @@ pub(crate) enum Unresolved {
 /// The operand that a node overwrites, if it works in place: the one that lies exactly where the result does.
 #[inline(never)]
 pub(crate) fn in_place(node: &Node<'_>) -> Option<u8> {
-    if node.in0.covers(&node.out) {
-        Some(0)
-    } else if node.in1.is_some_and(|t| t.covers(&node.out)) {
-        Some(1)
-    } else {
-        None
-    }
+    (0..).map_while(|k| Some((k, node.operand(k)?))).find(|(_, t)| t.covers(&node.out)).map(|(k, _)| k)
 }
 
 impl Plan for Model<'_> {
+    #[inline]
     fn nodes(&self) -> u16 {
-        self.header.nodes
+        self.count
     }
 
     fn segment(&self, index: u16) -> Option<(u16, u16)> {
@@ -383,6 +446,13 @@ impl Plan for Model<'_> {
         });
         found
     }
+
+    #[inline]
+    fn total(&self, node: u16) -> u16 {
+        let reduction = self.is_reduction(node);
+        let t = if reduction { self.node_header(node).map_or(NONE, |h| h.in0) } else { node };
+        self.tensor_record(t).map_or(MADE, |t| t.h.saturating_add(u16::from(reduction)))
+    }
 }
 
 /// What a node asks of the schedule.
@@ -393,5 +463,27 @@ pub fn demand(node: &Node<'_>, need: &Need) -> Demand {
         h: node.out.h,
         band: node.header.band,
         consumes: need.consumes,
+    }
+}
+
+/// As [`demand`], without making one.
+impl Ask for (&Node<'_>, &Need) {
+    #[inline]
+    fn input(&self, k: usize) -> Option<(u16, u16, &Window)> {
+        let (node, need) = self;
+        let t = node.operand(k as u8)?;
+        Some((if k == 0 { node.header.in0 } else { node.header.in1 }, t.h, need.windows.get(k)?))
+    }
+    #[inline]
+    fn h(&self) -> u16 {
+        self.0.out.h
+    }
+    #[inline]
+    fn band(&self) -> u8 {
+        self.0.header.band
+    }
+    #[inline]
+    fn consumes(&self) -> bool {
+        self.1.consumes
     }
 }

@@ -123,7 +123,7 @@ impl TensorInfo {
     }
 
     /// True if it lies exactly where `other` does, element on element.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn covers(&self, other: &Self) -> bool {
         (self.buffer, self.pixel_stride, self.offset) == (other.buffer, other.pixel_stride, other.offset)
             && self.same_shape(other)
@@ -156,10 +156,31 @@ pub struct Node<'m> {
 }
 
 impl<'m> Node<'m> {
+    /// Nothing, to be filled.
+    pub(crate) const NONE: Self = Self {
+        id: NodeId(0),
+        header: NodeHeader { op: 0, version: 0, flags: 0, band: 0, in0: 0, in1: 0 },
+        record: &[],
+        consts: &[],
+        in0: TensorInfo::NONE,
+        in1: None,
+        out: TensorInfo::NONE,
+    };
+
     /// The op's own record.
     #[inline]
     pub fn fields<R: Record>(&self) -> Result<R, Fault> {
         R::read(self.record).ok_or(Fault::Record)
+    }
+
+    /// Operand `k`.
+    #[inline(never)]
+    pub(crate) fn operand(&self, k: u8) -> Option<&TensorInfo> {
+        match k {
+            0 => Some(&self.in0),
+            1 => self.in1.as_ref(),
+            _ => None,
+        }
     }
 
     /// `length` bytes of constants at `offset`.

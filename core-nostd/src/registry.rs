@@ -38,12 +38,13 @@ impl OpEntry {
 /// The ops that a program links: a table, searched once per step. Made by [`crate::registry!`].
 #[derive(Clone, Copy, Debug)]
 pub struct Registry<'r> {
-    ops: &'r [OpEntry],
+    /// Of one word: with two, a model would be too large to be moved without `memcpy`.
+    ops: &'r &'r [OpEntry],
 }
 
 impl<'r> Registry<'r> {
     /// Of a table.
-    pub const fn new(ops: &'r [OpEntry]) -> Self {
+    pub const fn new(ops: &'r &'r [OpEntry]) -> Self {
         Self { ops }
     }
 
@@ -69,6 +70,6 @@ impl<'r> Registry<'r> {
 #[macro_export]
 macro_rules! registry {
     ($($kernel:ty),* $(,)?) => {
-        $crate::Registry::new(const { &[$($crate::OpEntry::of::<$kernel>()),*] })
+        $crate::Registry::new(const { &(&[$($crate::OpEntry::of::<$kernel>()),*] as &[$crate::OpEntry]) })
     };
 }

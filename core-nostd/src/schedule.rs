@@ -22,6 +22,14 @@ pub trait Plan {
     fn is_reduction(&self, node: u16) -> bool;
     /// What a node asks for; `None` if the plan is malformed.
     fn demand(&self, node: u16) -> Option<Demand>;
+    /// A node whose counter is less is not complete. The greatest number if the plan is malformed: it is found out when
+    /// the node is asked. To be overridden where that is known without the rest.
+    fn total(&self, node: u16) -> u16 {
+        self.demand(node).map_or(MADE, |d| match d.inputs[0] {
+            Some((_, h, _)) if d.consumes => h.saturating_add(1),
+            _ => d.h,
+        })
+    }
 }
 
 /// The counter of a reduction that has made its result.
@@ -99,57 +107,126 @@ pub enum Next {
 pub struct Malformed(pub NodeId);
 
 /// The next step. Calling it again without [`done`] gives the same answer.
-#[inline(never)]
 pub fn next<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C) -> Result<Next, Malformed> {
-    loop {
-        let n = state.cursor;
-        if n == NONE {
-            let Some((first, count)) = plan.segment(state.segment) else { return Ok(Next::Done) };
-            match sink(plan, counters, first, count)? {
-                Some(n) => {
-                    counters.set_parent(n, NONE);
-                    state.cursor = n;
-                }
-                None => state.segment = state.segment.saturating_add(1),
-            }
-            continue;
+    while let Some(n) = asked(plan, state, counters) {
+        let malformed = Malformed(NodeId(n));
+        let demand = plan.demand(n).ok_or(malformed)?;
+        match answer(plan, state, counters, n, &demand) {
+            Answer::Step(band) => return Ok(Next::Step(NodeId(n), band)),
+            Answer::Input(i, row) => return Ok(Next::Input(i, row)),
+            Answer::Passed => {}
+            Answer::Malformed => return Err(malformed),
         }
-        let bad = Malformed(NodeId(n));
-        let d = plan.demand(n).ok_or(bad)?;
-        let p = counters.progress(n);
-        let (t, h, _) = d.inputs[0].ok_or(bad)?;
-        // The operand that lacks rows for what the node would do, and the row that it has to reach.
-        let mut lacking = None;
-        let band = if d.consumes && p < h {
-            let there = rows_of(plan, counters, t).min(h);
-            if there <= p {
-                lacking = Some((t, p.saturating_add(1)));
-            }
-            Band::Consume(p, there)
-        } else {
-            let y0 = if d.consumes { 0 } else { p };
-            if y0 >= d.h || (d.consumes && p == MADE) {
-                return Err(bad);
-            }
-            let y1 = y0.saturating_add(u16::from(d.band.max(1))).min(d.h);
-            if !d.consumes {
-                let [first, second] = &d.inputs;
-                lacking = lacks(plan, counters, first, y0, y1).or_else(|| lacks(plan, counters, second, y0, y1));
-            }
-            Band::Produce(y0, y1)
-        };
-        let Some((t, row)) = lacking else { return Ok(Next::Step(NodeId(n), band)) };
-        if let Some(i) = t.checked_sub(plan.nodes()) {
-            return Ok(Next::Input(i, row));
-        }
-        // Operands come from below, and only from this segment: what earlier segments left is complete.
-        let (first, _) = plan.segment(state.segment).ok_or(bad)?;
-        if t >= n || t < first {
-            return Err(bad);
-        }
-        counters.set_parent(t, n);
-        state.cursor = t;
     }
+    Ok(Next::Done)
+}
+
+/// The node that the demand stands at; `None` if the inference is complete.
+#[inline(never)]
+pub(crate) fn asked<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C) -> Option<u16> {
+    while state.cursor == NONE {
+        match sink(plan, counters, plan.segment(state.segment)?) {
+            Some(n) => {
+                counters.set_parent(n, NONE);
+                state.cursor = n;
+            }
+            None => state.segment = state.segment.saturating_add(1),
+        }
+    }
+    Some(state.cursor)
+}
+
+/// [`Demand`] where it is asked for.
+pub(crate) trait Ask {
+    fn input(&self, k: usize) -> Option<(u16, u16, &Window)>;
+    fn h(&self) -> u16;
+    fn band(&self) -> u8;
+    fn consumes(&self) -> bool;
+}
+
+impl Ask for Demand {
+    fn input(&self, k: usize) -> Option<(u16, u16, &Window)> {
+        let (t, h, window) = self.inputs.get(k)?.as_ref()?;
+        Some((*t, *h, window))
+    }
+    fn h(&self) -> u16 {
+        self.h
+    }
+    fn band(&self) -> u8 {
+        self.band
+    }
+    fn consumes(&self) -> bool {
+        self.consumes
+    }
+}
+
+/// What a node does that is asked.
+pub(crate) enum Answer {
+    /// A step.
+    Step(Band),
+    /// See [`Next::Input`].
+    Input(u16, u16),
+    /// It asks another.
+    Passed,
+    /// See [`Malformed`].
+    Malformed,
+}
+
+/// What node `n` does, at which the demand stands.
+#[inline]
+pub(crate) fn answer<P: Plan, C: Counters>(
+    plan: &P,
+    state: &mut State,
+    counters: &mut C,
+    n: u16,
+    d: &impl Ask,
+) -> Answer {
+    let p = counters.progress(n);
+    // Rows `y0..y1`: of the operand, to be consumed, or of the result.
+    let band = |y0: u16| (y0, y0.saturating_add(u16::from(d.band().max(1))).min(d.h()));
+    let (mut y0, mut y1) = band(p);
+    let mut consume = false;
+    if d.consumes() {
+        let Some((t, h, _)) = d.input(0) else { return Answer::Malformed };
+        consume = p < h;
+        if consume {
+            y1 = rows_of(plan, counters, t).min(h);
+            if y1 <= p {
+                return pass(plan, state, counters, n, t, p.saturating_add(1));
+            }
+        } else if p != MADE {
+            (y0, y1) = band(0);
+        }
+    } else {
+        let mut k = 0;
+        while let Some((t, h, window)) = d.input(k) {
+            let (_, row) = window.rows(y0, y1, h);
+            if rows_of(plan, counters, t) < row && y0 < y1 {
+                return pass(plan, state, counters, n, t, row);
+            }
+            k += 1;
+        }
+    }
+    match consume {
+        _ if y0 >= y1 => Answer::Malformed,
+        true => Answer::Step(Band::Consume(y0, y1)),
+        false => Answer::Step(Band::Produce(y0, y1)),
+    }
+}
+
+/// Node `n` lacks rows of tensor `t`, up to `row`: passes the demand on.
+#[inline(never)]
+fn pass<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C, n: u16, t: u16, row: u16) -> Answer {
+    if let Some(i) = t.checked_sub(plan.nodes()) {
+        return Answer::Input(i, row);
+    }
+    // Operands come from below, and only from this segment: what earlier segments left is complete.
+    if t >= n || plan.segment(state.segment).is_none_or(|(first, _)| t < first) {
+        return Answer::Malformed;
+    }
+    counters.set_parent(t, n);
+    state.cursor = t;
+    Answer::Passed
 }
 
 /// A step that [`next`] gave has been made.
@@ -171,42 +248,22 @@ fn rows_of<P: Plan, C: Counters>(plan: &P, counters: &C, t: u16) -> u16 {
     if t < plan.nodes() && plan.is_reduction(t) { u16::from(p == MADE) } else { p }
 }
 
-/// The operand and the row that it has to reach, if it lacks rows for rows `y0..y1` of the result.
-#[inline(never)]
-fn lacks<P: Plan, C: Counters>(
-    plan: &P,
-    counters: &C,
-    input: &Option<(u16, u16, Window)>,
-    y0: u16,
-    y1: u16,
-) -> Option<(u16, u16)> {
-    let (t, h, window) = input.as_ref()?;
-    let (_, row) = window.rows(y0, y1, *h);
-    (rows_of(plan, counters, *t) < row).then_some((*t, row))
-}
-
 /// The sink of a segment that is furthest behind, measured by the fraction of its rows; the first of equals.
 #[inline(never)]
-pub(crate) fn sink<P: Plan, C: Counters>(
-    plan: &P,
-    counters: &C,
-    first: u16,
-    count: u16,
-) -> Result<Option<u16>, Malformed> {
-    let mut best: Option<(u16, u32, u32)> = None;
+pub(crate) fn sink<P: Plan, C: Counters>(plan: &P, counters: &C, (first, count): (u16, u16)) -> Option<u16> {
+    // Its counter, and where it ends.
+    let (mut best, mut bp, mut bt) = (None, 1, 1);
     for n in first..first.saturating_add(count) {
         if !plan.is_sink(n) {
             continue;
         }
-        let d = plan.demand(n).ok_or(Malformed(NodeId(n)))?;
-        let total = if d.consumes { d.inputs[0].map_or(0, |i| i.1).saturating_add(1) } else { d.h };
-        let (p, total) = (u32::from(counters.progress(n)), u32::from(total));
+        let (p, total) = (u32::from(counters.progress(n)), u32::from(plan.total(n)));
         // MADE is beyond any total: done.
-        if p < total && best.is_none_or(|(_, bp, bt)| p * bt < bp * total) {
-            best = Some((n, p, total));
+        if p < total && p * bt < bp * total {
+            (best, bp, bt) = (Some(n), p, total);
         }
     }
-    Ok(best.map(|b| b.0))
+    best
 }
 
 #[cfg(test)]

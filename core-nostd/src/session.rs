@@ -1,7 +1,7 @@
 use crate::blob::region;
 use crate::engine::Engine;
 use crate::offload::{Accelerator, Companion, Offload, Tally};
-use crate::{Band, Memory, Model, NodeId, OpCode, Probe, RunError};
+use crate::{Band, Memory, Model, NodeId, Probe, RunError};
 
 /// A model together with what outlives an inference. Scratch memory is borrowed per run, so several sessions can
 /// share one arena.
@@ -217,20 +217,18 @@ impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
         if !self.offload.step(&mut self.engine, &mut self.probe) {
             return Ok(Step::Waiting);
         }
-        let Some((id, band)) = self.engine.due()? else { return Ok(Step::Done) };
         if !self.probe.sees() {
-            self.engine.make(id, band)?;
-            return Ok(Step::Made(id));
+            return self.engine.step(None);
         }
-        self.probe.begin(id, self.engine.model.node_header(id.0).map_or(OpCode(0), |h| OpCode(h.op)));
-        self.engine.make(id, band)?;
-        if let Band::Produce(y0, y1) = band
+        let step = self.engine.step(Some(&mut |id, op| self.probe.begin(id, op)))?;
+        let Step::Made(id) = step else { return Ok(step) };
+        if let Band::Produce(y0, y1) = self.engine.band
             && let Some(rows) = self.engine.rows(id, y0, y1)
         {
             self.probe.rows(id, y0..y1, &rows);
         }
         self.probe.end(id);
-        Ok(Step::Made(id))
+        Ok(step)
     }
 
     /// The probe.

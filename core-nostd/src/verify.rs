@@ -3,17 +3,15 @@
 use crate::arena;
 use crate::blob::{
     BufferRecord, CRC_FROM, FORMAT_MAJOR, Header, IoRecord, MAGIC, NONE, NodeHeader, SectionEntry, SegmentRecord,
-    StoredPreprocess, TensorRecord, WeightsRecord, crc32, region, section,
+    TensorRecord, WeightsRecord, crc32, region, section,
 };
-use crate::model::{Unresolved, entry, in_place};
+use crate::model::{Unresolved, field, in_place};
 use crate::record::Record;
 use crate::schedule::{MADE, Plan};
 use crate::{BlobError, DType, Fault, Model, Need, Node, OpCode, Registry, TensorInfo};
 
-/// `Err` unless what is claimed holds: for checks whose error is made by the caller.
-fn claim<E>(holds: bool, error: E) -> Result<(), E> {
-    if holds { Ok(()) } else { Err(error) }
-}
+/// Sections that this build knows, a bit each.
+const KNOWN: u32 = ((1 << section::COUNT) - 1) & !(1 | 1 << section::DYNAMIC);
 
 impl<'m> Model<'m> {
     /// Proves a blob. The only constructor.
@@ -32,138 +30,164 @@ impl<'m> Model<'m> {
     /// of the blob.
     #[inline(never)]
     pub fn verify_split(bytes: &'m [u8], weights: &'m [u8], registry: Registry<'m>) -> Result<Self, BlobError> {
-        let header = Header::read(bytes).ok_or(BlobError::Truncated)?;
-        if header.magic != MAGIC {
-            return Err(BlobError::Magic);
-        }
-        if header.major != FORMAT_MAJOR {
-            return Err(BlobError::Version { major: header.major });
-        }
-        let bytes = bytes.get(..header.length as usize).ok_or(BlobError::Truncated)?;
-        claim(crc32(bytes.get(CRC_FROM..).ok_or(BlobError::Truncated)?) == header.crc, BlobError::Crc)?;
-        if !crate::arithmetic::known(header.arithmetic) {
-            return Err(BlobError::Arithmetic { id: header.arithmetic });
-        }
-        // Built where it is returned: a device has better things to do with its flash than to copy it.
-        let mut proven = Ok(Self { header, sections: [&[]; section::COUNT], registry });
+        let mut why = BlobError::Truncated;
+        let none = Self {
+            blob: bytes,
+            registry,
+            count: 0,
+            nodes: &[],
+            tensors: &[],
+            buffers: &[],
+            segments: &[],
+            consts: &[],
+        };
+        // Made where it is returned: a device has better things to do with its flash than to copy it.
+        let mut proven = Ok(none);
         if let Ok(model) = &mut proven
-            && let Err(error) = model.prove(bytes, weights)
+            && model.prove(weights, &mut why).is_none()
         {
-            proven = Err(error);
+            proven = Err(why);
         }
         proven
     }
 
-    #[inline(never)]
-    fn prove(&mut self, bytes: &'m [u8], weights: &'m [u8]) -> Result<(), BlobError> {
-        self.find_sections(bytes)?;
-        self.find_weights(weights)?;
-        self.check_sections()?;
-        let h = &self.header;
-        for index in 0..h.buffers {
-            claim(self.buffer_holds(index), BlobError::Buffer { index })?;
-        }
-        for index in 0..h.nodes + h.inputs {
-            claim(self.tensor_holds(index).is_some(), BlobError::Tensor { index })?;
-        }
-        for node in 0..h.nodes {
-            if let Err(why) = self.check_node(node) {
-                return Err(self.node_error(node, why));
-            }
-        }
-        let mut next = 0;
-        for index in 0..h.segments {
-            next = self.segment_end(index, next).ok_or(BlobError::Segment { index })?;
-        }
-        claim(next == h.nodes, BlobError::Header)?;
-        // Both counts may be large: their sum need not be a u16.
-        for index in 0..h.inputs.checked_add(h.outputs).ok_or(BlobError::Header)? {
-            claim(self.io_holds(index).is_some(), BlobError::Io { index })?;
-        }
-        Ok(())
+    /// `None` if the blob is refused. Before each check it is noted what would be wrong: that takes less flash than to
+    /// make an error wherever one is found.
+    #[inline]
+    fn prove(&mut self, weights: &'m [u8], why: &mut BlobError) -> Option<()> {
+        let h = Header::read(self.blob)?;
+        *why = BlobError::Magic;
+        holds(h.magic == MAGIC)?;
+        *why = BlobError::Version { major: h.major };
+        holds(h.major == FORMAT_MAJOR)?;
+        *why = BlobError::Truncated;
+        self.blob = self.blob.get(..h.length as usize)?;
+        let covered = self.blob.get(CRC_FROM..)?;
+        *why = BlobError::Crc;
+        holds(crc32(covered) == h.crc)?;
+        *why = BlobError::Arithmetic { id: h.arithmetic };
+        holds(crate::arithmetic::known(h.arithmetic))?;
+        self.check_sections(why)?;
+        self.count = h.nodes;
+        self.nodes = self.section(section::NODES);
+        self.consts = self.section(section::CONSTS);
+        self.find_weights(weights, why)?;
+        let tensors = usize::from(h.nodes) + usize::from(h.inputs);
+        let ports = usize::from(h.inputs) + usize::from(h.outputs);
+        self.tensors = self.records(section::TENSORS, tensors * TensorRecord::SIZE, why)?.as_chunks().0;
+        self.buffers =
+            self.records(section::BUFFERS, usize::from(h.buffers) * BufferRecord::SIZE, why)?.as_chunks().0;
+        self.segments =
+            self.records(section::SEGMENTS, usize::from(h.segments) * SegmentRecord::SIZE, why)?.as_chunks().0;
+        self.records(section::IO, ports * IoRecord::SIZE, why)?;
+        *why = BlobError::Header;
+        holds(h.nodes != 0 && h.inputs != 0 && h.outputs != 0 && tensors < usize::from(NONE))?;
+        holds(self.counter_bytes() <= h.arena_bytes as usize)?;
+        self.check_records(why)
     }
 
-    fn find_sections(&mut self, bytes: &'m [u8]) -> Result<(), BlobError> {
-        let table = bytes.get(Header::SIZE..).unwrap_or_default();
+    #[inline(never)]
+    fn check_sections(&self, why: &mut BlobError) -> Option<()> {
         let mut seen = 0u32;
-        for i in 0..self.header.sections {
-            let e: SectionEntry = entry(table, i).ok_or(BlobError::Truncated)?;
-            let bad = BlobError::Section { id: e.id };
-            let data = bytes.get(e.offset as usize..).and_then(|b| b.get(..e.length as usize)).ok_or(bad)?;
-            let known = e.id != 0 && e.id != section::DYNAMIC;
-            let Some(slot) = self.sections.get_mut(usize::from(e.id)).filter(|_| known) else {
-                claim(e.flags & section::REQUIRED == 0, BlobError::UnknownSection { id: e.id })?;
-                continue;
-            };
-            let bit = 1u32.wrapping_shl(u32::from(e.id));
-            claim(seen & bit == 0, bad)?;
+        for i in 0..self.count(field::SECTIONS) {
+            *why = BlobError::Truncated;
+            let bytes = self.entry(i)?;
+            let e = SectionEntry::read(bytes)?;
+            *why = BlobError::Section { id: e.id };
+            self.bytes_of(bytes)?;
+            let bit = 1u32.checked_shl(u32::from(e.id)).unwrap_or(0) & KNOWN;
+            holds(seen & bit == 0)?;
             seen |= bit;
-            *slot = data;
+            *why = BlobError::UnknownSection { id: e.id };
+            holds(bit != 0 || e.flags & section::REQUIRED == 0)?;
         }
-        Ok(())
+        Some(())
     }
 
     /// Weights that are kept apart take the place of those that the blob then has not.
-    fn find_weights(&mut self, weights: &'m [u8]) -> Result<(), BlobError> {
-        if let Some(record) = WeightsRecord::read(self.section(section::WEIGHTS))
-            && let Some(slot) = self.sections.get_mut(usize::from(section::CONSTS))
-        {
-            claim(slot.is_empty(), BlobError::Section { id: section::CONSTS })?;
-            let (need, have) = (record.length, u32::try_from(weights.len()).unwrap_or(u32::MAX));
-            *slot = weights.get(..need as usize).ok_or(BlobError::WeightsTooShort { need, have })?;
-            claim(crc32(slot) == record.crc, BlobError::WeightsCrc)?;
+    #[inline]
+    fn find_weights(&mut self, weights: &'m [u8], why: &mut BlobError) -> Option<()> {
+        if let Some(record) = WeightsRecord::read(self.section(section::WEIGHTS)) {
+            *why = BlobError::Section { id: section::CONSTS };
+            holds(self.consts.is_empty())?;
+            let have = u32::try_from(weights.len()).unwrap_or(u32::MAX);
+            *why = BlobError::WeightsTooShort { need: record.length, have };
+            self.consts = weights.get(..record.length as usize)?;
+            *why = BlobError::WeightsCrc;
+            holds(crc32(self.consts) == record.crc)?;
         }
-        Ok(())
+        Some(())
     }
 
-    fn check_sections(&self) -> Result<(), BlobError> {
-        let h = &self.header;
-        let tensors = usize::from(h.nodes) + usize::from(h.inputs);
-        self.section_holds(section::TENSORS, tensors, TensorRecord::SIZE)?;
-        self.section_holds(section::BUFFERS, usize::from(h.buffers), BufferRecord::SIZE)?;
-        self.section_holds(section::SEGMENTS, usize::from(h.segments), SegmentRecord::SIZE)?;
-        self.section_holds(section::IO, usize::from(h.inputs) + usize::from(h.outputs), IoRecord::SIZE)?;
-        let preprocess = self.section(section::PREPROCESS);
-        if !preprocess.is_empty() && StoredPreprocess::read(preprocess).is_none() {
-            return Err(BlobError::Section { id: section::PREPROCESS });
-        }
-        let counts = h.nodes != 0 && h.inputs != 0 && h.outputs != 0 && tensors < usize::from(NONE);
-        // Addresses number the bytes of a region with few bits.
-        let small = (0..region::COUNT as u8).all(|r| self.region_bytes(r) as usize <= region::MASK);
-        claim(counts && small && self.counter_bytes() <= h.arena_bytes as usize, BlobError::Header)
+    /// A section of that length.
+    #[inline(never)]
+    fn records(&self, id: u16, length: usize, why: &mut BlobError) -> Option<&'m [u8]> {
+        *why = BlobError::Section { id };
+        Some(self.section(id)).filter(|s| s.len() == length)
     }
 
     #[inline(never)]
-    fn section_holds(&self, id: u16, entries: usize, size: usize) -> Result<(), BlobError> {
-        claim(self.section(id).len() == entries * size, BlobError::Section { id })
+    fn check_records(&self, why: &mut BlobError) -> Option<()> {
+        // Addresses number the bytes of a region with few bits.
+        for region in 0..region::COUNT as u8 {
+            holds(self.region_bytes(region) as usize <= region::MASK)?;
+        }
+        for index in 0..self.buffers.len() as u16 {
+            *why = BlobError::Buffer { index };
+            self.buffer_holds(index)?;
+        }
+        for index in 0..self.tensors.len() as u16 {
+            *why = BlobError::Tensor { index };
+            self.tensor_holds(index)?;
+        }
+        for node in 0..self.nodes() {
+            if let Err(fault) = self.check_node(node) {
+                *why = self.node_error(node, fault);
+                return None;
+            }
+        }
+        let mut next = 0;
+        for index in 0..self.segments.len() as u16 {
+            *why = BlobError::Segment { index };
+            next = self.segment_end(index, next)?;
+        }
+        *why = BlobError::Header;
+        holds(next == self.nodes())?;
+        // Both counts may be large: their sum need not be a u16.
+        for index in 0..u16::try_from(self.inputs() + self.outputs()).ok()? {
+            *why = BlobError::Io { index };
+            self.io_holds(index)?;
+        }
+        Some(())
     }
 
     /// A range lies in its region, of the arena behind the counters.
     #[inline(never)]
     fn region_holds(&self, region: u8, offset: u32, length: u32) -> bool {
         let floor = if region == region::MAIN { self.counter_bytes() as u32 } else { 0 };
-        offset >= floor && offset.checked_add(length).is_some_and(|end| end <= self.region_bytes(region))
+        let size = self.region_bytes(region);
+        offset >= floor && offset <= size && length <= size - offset
     }
 
     /// A buffer lies in its region; a ring has equal rows.
-    fn buffer_holds(&self, index: u16) -> bool {
-        self.buffer(index).is_some_and(|b| {
-            b.length != 0
-                && self.region_holds(b.region, b.offset, b.length)
-                && b.length.checked_rem(u32::from(b.rows)).unwrap_or(0) == 0
-        })
+    #[inline]
+    fn buffer_holds(&self, index: u16) -> Option<()> {
+        let b = self.buffer(index)?;
+        holds(b.length != 0 && b.length.checked_rem(u32::from(b.rows)).unwrap_or(0) == 0)?;
+        holds(self.region_holds(b.region, b.offset, b.length))
     }
 
     /// A tensor fits its buffer.
+    #[inline]
     fn tensor_holds(&self, index: u16) -> Option<()> {
         let t = self.tensor(index)?;
         let b = self.buffer(t.buffer)?;
-        let known = t.dtype == DType::I8 || (t.dtype == DType::U8 && index >= self.header.nodes);
-        let extents = t.h != 0 && t.h != MADE && t.w != 0 && t.c != 0 && t.pixel_stride >= t.c;
-        (known && extents && arena::fits(&t, &b)).then_some(())
+        let known = t.dtype == DType::I8 || (t.dtype == DType::U8 && index >= self.nodes());
+        holds(known && t.h != 0 && t.h != MADE && t.w != 0 && t.c != 0 && t.pixel_stride >= t.c)?;
+        holds(arena::fits(&t, &b))
     }
 
-    #[inline(never)]
+    #[inline]
     fn check_node(&self, n: u16) -> Result<(), Unresolved> {
         self.visit(n, &mut |node, op, need| {
             (op.placed)(node).map_err(Unresolved::Fault)?;
@@ -173,10 +197,12 @@ impl<'m> Model<'m> {
 
     fn check_placement(&self, node: &Node<'_>, need: &Need) -> Result<(), Fault> {
         let h = &node.header;
-        let field = h.band != 0
-            && (h.flags & NodeHeader::REDUCTION != 0) == need.consumes
-            && need.windows.iter().all(|w| w.den != 0);
-        claim(field, Fault::Field)?;
+        let [w0, w1] = &need.windows;
+        let field =
+            h.band != 0 && (h.flags & NodeHeader::REDUCTION != 0) == need.consumes && w0.den != 0 && w1.den != 0;
+        if !field {
+            return Err(Fault::Field);
+        }
         let operand = Fault::Operand;
         let aux = match h.accumulator() {
             Some(aux) => {
@@ -187,9 +213,9 @@ impl<'m> Model<'m> {
         };
         // A band of a ring never wraps.
         let out = self.buffer(node.out.buffer).ok_or(operand)?;
+        let bands = out.rows.checked_rem(u16::from(h.band)) == Some(0);
         // Only what outlives the inference lies in the state, and what only has another name there.
         let state = need.state == (out.region == region::STATE) || (need.view && !need.state);
-        let bands = out.rows.checked_rem(u16::from(h.band)) == Some(0);
         // A result lies apart from its operands, or exactly on one that it may overwrite, or beside it in the same
         // pixels.
         let apart = need.view
@@ -201,10 +227,10 @@ impl<'m> Model<'m> {
                     apart(&node.in0) && node.in1.as_ref().is_none_or(apart)
                 }
             };
-        claim(aux && state && bands && apart, Fault::Placement)
+        if aux && state && bands && apart { Ok(()) } else { Err(Fault::Placement) }
     }
 
-    #[cold]
+    #[inline(never)]
     fn node_error(&self, n: u16, why: Unresolved) -> BlobError {
         match why {
             Unresolved::Fault(fault) => BlobError::Node { node: n, fault },
@@ -216,29 +242,39 @@ impl<'m> Model<'m> {
     }
 
     /// The node behind a segment that begins at `first`.
+    #[inline]
     fn segment_end(&self, index: u16, first: u16) -> Option<u16> {
         let s = self.segment_record(index)?;
         let (region, offset) = ((s.scratch_offset >> region::BITS) as u8, s.scratch_offset & region::MASK as u32);
-        let fits = s.scratch_length == 0 || self.region_holds(region, offset, s.scratch_length);
-        (s.first == first && s.count != 0 && fits).then_some(())?;
+        holds(s.scratch_length == 0 || self.region_holds(region, offset, s.scratch_length))?;
+        holds(s.first == first && s.count != 0)?;
         first.checked_add(s.count)
     }
 
+    #[inline]
     fn io_holds(&self, i: u16) -> Option<()> {
-        let r = self.io_record(i)?;
+        let r = self.io_record(usize::from(i))?;
         let t = self.tensor(r.tensor)?;
-        let nodes = self.header.nodes;
+        let nodes = self.nodes();
         // An output is read as a whole, without gaps; an input is written so, or pushed into a ring.
-        let placed =
-            if i < self.header.inputs { r.tensor == nodes.saturating_add(i) } else { self.buffer(t.buffer)?.rows == 0 };
+        if usize::from(i) < self.inputs() {
+            holds(r.tensor == nodes.saturating_add(i))?;
+        } else {
+            holds(self.buffer(t.buffer)?.rows == 0)?;
+        }
         // Nobody else would ask for it.
-        let asked = r.tensor >= nodes || self.is_sink(r.tensor);
+        holds(r.tensor >= nodes || self.is_sink(r.tensor))?;
         let dims = [r.dim0, r.dim1, r.dim2, r.dim3];
         let dims = dims.get(..usize::from(r.rank))?;
         let elements = dims.iter().try_fold(1u32, |n, &d| n.checked_mul(u32::from(d)))?;
+        holds(t.pixel_stride == t.c && elements as usize == t.bytes() && r.quantization <= 1)?;
         // Finite and not negative: what a comparison of floats would bring in is more than the runtime's flash bears.
-        let scale = r.scale.to_bits() < f32::INFINITY.to_bits();
-        let holds = placed && asked && t.pixel_stride == t.c && elements as usize == t.bytes() && r.quantization <= 1;
-        (holds && scale).then_some(())
+        holds(r.scale.to_bits() < f32::INFINITY.to_bits())
     }
+}
+
+/// `None` unless what is claimed holds.
+#[inline]
+fn holds(claim: bool) -> Option<()> {
+    claim.then_some(())
 }

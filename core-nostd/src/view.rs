@@ -1,5 +1,5 @@
 use crate::TensorInfo;
-use crate::arena::Pieces;
+use crate::arena::{Free, Pieces};
 
 /// Rows of a tensor, in at most two pieces (a ring may wrap once).
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,10 +10,15 @@ pub struct Rows<'a> {
     y0: u16,
     /// Row that `second` begins with.
     split: u16,
-    row_stride: usize,
-    row_span: usize,
-    pixel_stride: usize,
-    channels: usize,
+    row_stride: u32,
+    pixel_stride: u16,
+    channels: u16,
+}
+
+/// Bytes from the first element of a row to behind its last: where rows have pixels at all.
+#[inline]
+fn row_span(row_stride: u32, pixel_stride: u16, channels: u16) -> usize {
+    row_stride.wrapping_sub(u32::from(pixel_stride)).wrapping_add(u32::from(channels)) as usize
 }
 
 impl<'a> Rows<'a> {
@@ -23,43 +28,53 @@ impl<'a> Rows<'a> {
             second,
             y0: p.y0,
             split: p.split,
-            row_stride: t.row_stride(),
-            row_span: t.row_span(),
-            pixel_stride: usize::from(t.pixel_stride),
-            channels: usize::from(t.c),
+            row_stride: t.row_stride() as u32,
+            pixel_stride: t.pixel_stride,
+            channels: t.c,
         }
+    }
+
+    #[inline]
+    fn row_span(&self) -> usize {
+        row_span(self.row_stride, self.pixel_stride, self.channels)
+    }
+
+    /// Pieces of a tensor. `None` if they are not free.
+    #[inline]
+    pub(crate) fn lent(free: &'a Free<'_>, p: &Pieces, t: &TensorInfo) -> Option<Self> {
+        Some(Self::new(free.read(p.first.clone())?, free.read(p.second.clone())?, p, t))
     }
 
     /// Row `y` of the tensor, from its first element to behind its last; `None` if it is not among the rows lent.
     #[inline(never)]
     pub fn row(&self, y: u16) -> Option<&'a [u8]> {
         let (piece, from) = if y >= self.split { (self.second, self.split) } else { (self.first, self.y0) };
-        let at = usize::from(y.checked_sub(from)?).checked_mul(self.row_stride)?;
-        piece.get(at..at.checked_add(self.row_span)?)
+        let at = usize::from(y.checked_sub(from)?).checked_mul(self.row_stride as usize)?;
+        piece.get(at..at.checked_add(self.row_span())?)
     }
 
     /// The pixels of row `y`, left to right; none if the row is not among the rows lent.
     #[inline]
     pub fn pixels(&self, y: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let n = self.channels;
-        self.row(y).unwrap_or(&[]).chunks(self.pixel_stride.max(1)).map(move |p| p.get(..n).unwrap_or(p))
+        let n = self.channels();
+        self.row(y).unwrap_or(&[]).chunks(self.pixel_stride().max(1)).map(move |p| p.get(..n).unwrap_or(p))
     }
 
     /// `n` bytes of row `y` from column `x` on; `None` if they are not among the rows lent.
     pub fn run(&self, y: u16, x: u16, n: usize) -> Option<&'a [u8]> {
-        self.row(y)?.get(usize::from(x) * self.pixel_stride..)?.get(..n)
+        self.row(y)?.get(usize::from(x) * self.pixel_stride()..)?.get(..n)
     }
 
     /// Bytes from pixel to pixel.
     #[inline]
     pub fn pixel_stride(&self) -> usize {
-        self.pixel_stride
+        usize::from(self.pixel_stride)
     }
 
     /// Channels of a pixel.
     #[inline]
     pub fn channels(&self) -> usize {
-        self.channels
+        usize::from(self.channels)
     }
 
     /// First row lent.
@@ -82,10 +97,9 @@ pub type OnPixels<'f> = dyn FnMut(u16, u16, &mut [u8]) -> Option<()> + 'f;
 pub struct RowsMut<'a> {
     data: &'a mut [u8],
     y0: u16,
-    row_stride: usize,
-    row_span: usize,
-    pixel_stride: usize,
-    channels: usize,
+    row_stride: u32,
+    pixel_stride: u16,
+    channels: u16,
 }
 
 impl<'a> RowsMut<'a> {
@@ -93,18 +107,22 @@ impl<'a> RowsMut<'a> {
         Self {
             data,
             y0,
-            row_stride: t.row_stride(),
-            row_span: t.row_span(),
-            pixel_stride: usize::from(t.pixel_stride),
-            channels: usize::from(t.c),
+            row_stride: t.row_stride() as u32,
+            pixel_stride: t.pixel_stride,
+            channels: t.c,
         }
+    }
+
+    #[inline]
+    fn row_span(&self) -> usize {
+        row_span(self.row_stride, self.pixel_stride, self.channels)
     }
 
     /// Row `y` of the tensor; `None` if it is not in the band.
     #[inline]
     pub fn row(&mut self, y: u16) -> Option<&mut [u8]> {
-        let at = usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride)?;
-        self.data.get_mut(at..at.checked_add(self.row_span)?)
+        let at = usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride as usize)?;
+        self.data.get_mut(at..at.checked_add(self.row_span())?)
     }
 
     /// Drops `n` bytes at the front of a band without gaps that still holds what was there before, moves the rest to the
@@ -124,9 +142,9 @@ impl<'a> RowsMut<'a> {
     /// pixels at once as lie next to each other. `None` as soon as `f` gives that.
     #[inline(never)]
     pub fn each(&mut self, (y0, y1): (u16, u16), join: bool, f: &mut OnPixels<'_>) -> Option<()> {
-        let (mut n, mut stride) = (self.channels, self.pixel_stride);
+        let (mut n, mut stride) = (self.channels(), self.pixel_stride());
         if join && n == stride {
-            (n, stride) = (self.row_span, self.row_span);
+            (n, stride) = (self.row_span(), self.row_span());
         }
         for y in y0..y1 {
             for (x, pixel) in (0u16..).zip(self.row(y)?.chunks_mut(stride.max(1))) {
@@ -145,19 +163,19 @@ impl<'a> RowsMut<'a> {
     /// The pixels of row `y`, left to right; none if it is not in the band.
     #[inline]
     pub fn pixels(&mut self, y: u16) -> impl Iterator<Item = &mut [u8]> {
-        let (n, stride) = (self.channels, self.pixel_stride.max(1));
+        let (n, stride) = (self.channels(), self.pixel_stride().max(1));
         self.row(y).unwrap_or_default().chunks_mut(stride).filter_map(move |p| p.get_mut(..n))
     }
 
     /// Bytes from pixel to pixel.
     #[inline]
     pub fn pixel_stride(&self) -> usize {
-        self.pixel_stride
+        usize::from(self.pixel_stride)
     }
 
     /// Channels of a pixel.
     #[inline]
     pub fn channels(&self) -> usize {
-        self.channels
+        usize::from(self.channels)
     }
 }

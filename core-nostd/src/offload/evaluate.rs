@@ -4,10 +4,9 @@ use core::ops::Range;
 
 use super::Job;
 use crate::arena::{Free, Pieces};
-use crate::memory::Regions;
 use crate::model::Unresolved;
 use crate::node::TensorInfo;
-use crate::{Band, Cx, Need, Node, OpCode, RowsMut};
+use crate::{Band, Cx, Need, Node, OpCode, Rows, RowsMut};
 
 /// Words begin at multiples of this.
 const ALIGN: usize = 4;
@@ -33,7 +32,7 @@ impl Need {
 fn pieces(t: &TensorInfo, from: usize, y0: u16, y1: u16) -> Pieces {
     let row = |y: u16| from.saturating_add(usize::from(y).saturating_mul(t.row_stride()));
     let first = if y0 < y1 { row(y0)..row(y1) } else { 0..0 };
-    Pieces { first, second: 0..0, y0, split: u16::MAX }
+    Pieces { first, second: 0..0, y0, split: u16::MAX, ring: 0 }
 }
 
 /// Makes the result of node `n` of a job, whose operands and result lie as whole maps without gaps at `inputs` and `out`
@@ -95,12 +94,11 @@ fn run(
             Band::Produce(y0, y1) => (y0, pieces(&node.out, out.start, y0, y1)),
             Band::Consume(..) => (0, Pieces::default()),
         };
-        let mut memory = Regions::of(memory);
-        let mut free = Free::new(&mut memory);
+        let mut free = Free::new(0, [&mut *memory, &mut [], &mut []], &[]);
         let to = free.take(p.first)?;
         let aux = free.take(aux.clone())?;
         let scratch = free.take(scratch.clone())?;
-        let inputs = [free.rows(&p0, &node.in0)?, free.rows(&p1, t1)?];
+        let inputs = [Rows::lent(&free, &p0, &node.in0)?, Rows::lent(&free, &p1, t1)?];
         eval(&mut Cx { node, inputs, out: RowsMut::new(to, y, &node.out), in_place: None, scratch, aux }, band)
     };
     if need.consumes {
@@ -116,8 +114,7 @@ fn run(
 
 /// The result of a view, as a map of its own.
 fn copy(node: &Node<'_>, memory: &mut [u8], in0: &Range<usize>, in1: &Range<usize>, out: &Range<usize>) -> Option<()> {
-    let mut memory = Regions::of(memory);
-    let mut free = Free::new(&mut memory);
+    let mut free = Free::new(0, [memory, &mut [], &mut []], &[]);
     let to = free.take(out.clone())?;
     let a = free.read(in0.clone())?;
     let (mut to, mut a) = (to.iter_mut(), a.iter());

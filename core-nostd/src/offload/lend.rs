@@ -146,7 +146,7 @@ impl<'r> Engine<'r, '_> {
     pub fn segment_over(&mut self) -> bool {
         let model = self.model;
         let Some((first, count)) = model.segment(self.state.segment()) else { return true };
-        self.state.at_rest() && matches!(schedule::sink(model, &self.counters(), first, count), Ok(None))
+        self.state.at_rest() && schedule::sink(model, &self.counters(), (first, count)).is_none()
     }
 
     /// Goes to the beginning of a segment.
