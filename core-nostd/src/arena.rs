@@ -8,7 +8,6 @@ use crate::blob::{BufferRecord, region};
 use crate::Model;
 use crate::node::TensorInfo;
 use crate::schedule::Counters;
-use crate::view::Rows;
 
 /// Where rows of a tensor lie: at most two pieces of memory.
 #[derive(Clone, Debug, Default)]
@@ -21,31 +20,29 @@ pub(crate) struct Pieces {
     pub ring: u16,
 }
 
-/// The pieces of rows `y0..y1` of a tensor that [`fits`] its buffer. Whether the rows are (still) there is the caller's
-/// to know. `None` if the ring holds fewer.
+/// The pieces of rows `y0..y1` of a tensor that [`fits`] its buffer. `None` if the ring holds fewer, or if row `y0` is no
+/// longer in it, of which `head` rows have been written; 0 if the caller knows.
 #[inline]
-pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16) -> Option<Pieces> {
+pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16, head: u16) -> Option<Pieces> {
     let rows = y1.saturating_sub(y0);
-    let (slot, head) = match NonZeroU16::new(b.rows) {
-        None => (y0, rows),
-        Some(ring) if rows > ring.get() => return None,
-        Some(ring) => {
-            let slot = y0 % ring;
-            (slot, rows.min(ring.get() - slot))
+    let (mut slot, mut split) = (y0, rows);
+    if let Some(ring) = NonZeroU16::new(b.rows) {
+        if rows > ring.get() || u32::from(y0) + u32::from(ring.get()) < u32::from(head) {
+            return None;
         }
+        slot = y0 % ring;
+        split = rows.min(ring.get() - slot);
+    }
+    let (stride, gap) = (t.row_stride(), usize::from(t.pixel_stride.wrapping_sub(t.c)));
+    // What fits does not wrap; of forged rows, any range will do that the arena then refuses.
+    let range = |from: usize, rows: u16| {
+        let length = if rows == 0 { 0 } else { usize::from(rows).wrapping_mul(stride).wrapping_sub(gap) };
+        from..from.wrapping_add(length)
     };
     let base = (b.address() as usize).wrapping_add(t.offset as usize);
-    let (stride, span) = (t.row_stride(), t.row_span());
-    // What fits does not wrap; of forged rows, any range will do that the arena then refuses.
-    let range = |slot: u16, rows: u16| match rows.checked_sub(1) {
-        None => 0..0,
-        Some(last) => {
-            let from = base.wrapping_add(usize::from(slot).wrapping_mul(stride));
-            from..from.wrapping_add(usize::from(last).wrapping_mul(stride)).wrapping_add(span)
-        }
-    };
-    let split = if head == rows { u16::MAX } else { y0.wrapping_add(head) };
-    Some(Pieces { first: range(slot, head), second: range(0, rows - head), y0, split, ring: b.rows })
+    let first = range(base.wrapping_add(usize::from(slot).wrapping_mul(stride)), split);
+    let second = range(base, rows - split);
+    Some(Pieces { first, second, y0, split: if split == rows { u16::MAX } else { y0.wrapping_add(split) }, ring: b.rows })
 }
 
 /// True if all of a tensor lies inside its buffer; in a ring, if every row has its slot, and the tensor its place in
@@ -94,12 +91,15 @@ impl<'a> Free<'a> {
     /// The part that a range lies in, and its place there; notes that it is lent.
     #[inline(never)]
     fn find(&self, range: &Range<usize>) -> Option<(usize, usize)> {
-        for (i, (at, part)) in self.parts.iter().enumerate() {
+        let mut i = 0;
+        while i < self.count {
+            let (at, part) = self.parts.get(i)?;
             let from = range.start.wrapping_sub(*at);
-            if i < self.count && from <= part.len() && range.len() <= part.len() - from {
+            if from <= part.len() && range.len() <= part.len() - from {
                 touch(self.high_water, range);
                 return Some((i, from));
             }
+            i += 1;
         }
         None
     }
@@ -211,18 +211,20 @@ mod tests {
     fn a_ring_wraps_once() {
         let t = tensor(10, 4, 2);
         let b = BufferRecord { offset: 100, length: 24, rows: 3, region: 0 };
-        let p = pieces(&t, &b, 3, 6).unwrap();
-        assert_eq!((p.first, p.second, p.split), (100..124, 0..0, u16::MAX));
-        let p = pieces(&t, &b, 4, 7).unwrap();
+        let p = pieces(&t, &b, 3, 6, 6).unwrap();
+        assert_eq!((p.first, p.split), (100..124, u16::MAX));
+        assert!(p.second.is_empty());
+        let p = pieces(&t, &b, 4, 7, 7).unwrap();
         assert_eq!((p.first, p.second, p.y0, p.split), (108..124, 100..108, 4, 6));
-        assert!(pieces(&t, &b, 4, 8).is_none());
+        assert!(pieces(&t, &b, 4, 8, 8).is_none());
+        assert!(pieces(&t, &b, 4, 7, 8).is_none(), "row 4 has been overwritten");
     }
 
     #[test]
     fn a_slice_of_a_wider_tensor_stays_inside() {
         let t = TensorInfo { pixel_stride: 6, offset: 4, ..tensor(2, 3, 2) };
         let b = BufferRecord { offset: 0, length: 36, rows: 0, region: 0 };
-        assert_eq!(pieces(&t, &b, 0, 2).unwrap().first, 4..36);
+        assert_eq!(pieces(&t, &b, 0, 2, 0).unwrap().first, 4..36);
         assert!(fits(&t, &b) && !fits(&TensorInfo { offset: 5, ..t }, &b));
     }
 

@@ -1,14 +1,15 @@
 //! What a run does at every step. Nothing here depends on the probe, so it is there once in a program.
 
 use core::cell::Cell;
+use core::hint::black_box;
 use core::ops::Range;
 
-use crate::arena::{CounterBytes, Free, Pieces, touch};
+use crate::arena::{CounterBytes, Free, touch};
 use crate::blob::region;
 use crate::memory::Regions;
 use crate::model::in_place;
 use crate::schedule::{self, Answer, Counters, Next, State};
-use crate::{Band, Cx, Model, Need, Node, NodeId, OpCode, OpEntry, Rows, RowsMut, RunError, Step, TensorInfo};
+use crate::{Band, Cx, Model, Need, Node, NodeId, OpCode, OpEntry, Rows, RowsMut, RunError, Step, Window};
 
 /// An inference under way, without a probe.
 #[derive(Debug)]
@@ -27,21 +28,34 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// See [`crate::Session::start_in`].
     #[inline(never)]
     pub fn start(model: &'r Model<'m>, mut parts: [&'r mut [u8]; region::COUNT]) -> Result<Self, RunError> {
-        for (region, part) in (0..).zip(&mut parts) {
-            *part = model.cut(region, core::mem::take(part))?;
+        let mut region = 0;
+        // The compiler is not to know how many there are: it would write the loop out.
+        for part in black_box(&mut parts[..]) {
+            let (need, have) = (model.region_bytes(region) as usize, part.len());
+            let Some(cut) = core::mem::take(part).get_mut(..need) else {
+                return Err(RunError::too_small(region, need, have));
+            };
+            *part = cut;
+            region += 1;
         }
         let counters = model.counter_bytes();
-        let high_water = [counters, 0, 0];
-        let mut engine = Self { model, memory: Regions { parts }, state: State::default(), steps: 0, band: Band::Produce(0, 0), high_water };
+        let mut engine = Self {
+            model,
+            memory: Regions { parts },
+            state: State::default(),
+            steps: 0,
+            band: Band::Produce(0, 0),
+            high_water: [counters, 0, 0],
+        };
         for slot in 0..counters / 2 {
             engine.counters().set(slot, 0);
         }
         // Inputs that are there as a whole count as given; rings begin empty.
         for t in model.nodes()..model.tensors.len() as u16 {
-            if model.whole(t).is_some()
-                && let Some(info) = model.tensor(t)
+            if let Some((info, b)) = model.place(t)
+                && b.rows == 0
             {
-                engine.raise(t, info.buffer, info.h);
+                engine.counters().set_progress(t, info.h);
             }
         }
         Ok(engine)
@@ -55,13 +69,6 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// A range has been lent.
     pub(crate) fn touch(&mut self, range: &Range<usize>) {
         touch(Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells(), range);
-    }
-
-    /// Rows of a graph input are there, up to `row`.
-    fn raise(&mut self, t: u16, buffer: u16, row: u16) {
-        let mut c = self.counters();
-        c.set_progress(t, row);
-        c.raise_head(buffer, row);
     }
 
     /// See [`crate::Run::input`].
@@ -93,11 +100,13 @@ impl<'r, 'm> Engine<'r, 'm> {
         let rows = u16::try_from(data.len().checked_div(t.row_stride())?).ok().filter(|&rows| rows > 0)?;
         let y0 = self.counters().progress(tensor);
         let y1 = y0.checked_add(rows).filter(|&y| y <= wanted.min(t.h))?;
-        let p = self.model.pieces(&t, y0, y1).filter(|p| p.second.is_empty())?;
+        let p = self.model.pieces(&t, y0, y1, 0).filter(|p| p.second.is_empty())?;
         let to = self.memory.get_mut(p.first.clone()).filter(|to| to.len() == data.len())?;
         to.copy_from_slice(data);
         self.touch(&p.first);
-        self.raise(tensor, t.buffer, y1);
+        let mut counters = self.counters();
+        counters.set_progress(tensor, y1);
+        counters.raise_head(t.buffer, y1);
         Some(())
     }
 
@@ -157,7 +166,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// Rows that a step has made.
     pub fn rows(&self, id: NodeId, y0: u16, y1: u16) -> Option<Rows<'_>> {
         let t = self.model.tensor(id.0)?;
-        let p = self.model.pieces(&t, y0, y1)?;
+        let p = self.model.pieces(&t, y0, y1, 0)?;
         Some(Rows::new(self.memory.get(p.first.clone())?, self.memory.get(p.second.clone())?, &p, &t))
     }
 
@@ -165,63 +174,78 @@ impl<'r, 'm> Engine<'r, 'm> {
     #[inline(never)]
     fn eval(&mut self, node: &Node<'m>, need: &Need, kernel: fn(&mut Cx<'_>, Band) -> Option<()>) -> Option<()> {
         let model = self.model;
-        let in_place = in_place(node);
         // Nothing is lent of the counters.
         let [main, fast, state] = &mut self.memory.parts;
         let front = model.counter_bytes();
         let (counters, main) = main.split_at_mut_checked(front)?;
-        let counters = CounterBytes::of(model, counters);
         let high_water = Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells();
-        let mut free = Free::new(front, [main, fast, state], high_water);
+        let mut lender = Lender {
+            model,
+            node,
+            need,
+            band: self.band,
+            in_place: in_place(node),
+            counters: CounterBytes::of(model, counters),
+            free: Free::new(front, [main, fast, state], high_water),
+        };
         let mut cx = Cx {
             node,
             inputs: [Rows::default(); 2],
-            out: RowsMut::default(),
-            in_place,
+            out: lender.out()?,
+            in_place: lender.in_place,
             scratch: &mut [],
             aux: &mut [],
         };
-        if let Band::Produce(y0, y1) = self.band {
-            // In place, it holds the operand.
-            let there = Some(&counters).filter(|_| in_place.is_some());
-            let p = there_are(model, there, &node.out, y0, y1).filter(|p| p.second.is_empty())?;
-            cx.out = RowsMut::new(free.take(p.first)?, y0, &node.out);
-        }
         if need.aux > 0 {
-            cx.aux = free.take(range(model.buffer(node.header.accumulator()?)?.address(), need.aux))?;
+            let b = model.buffer(node.header.accumulator()?)?;
+            cx.aux = lender.free.take(range(b.address(), need.aux))?;
         }
         if need.scratch > 0 {
             let s = model.segment_record(self.state.segment()).filter(|s| s.scratch_length >= need.scratch)?;
-            cx.scratch = free.take(range(s.scratch_offset, need.scratch))?;
+            cx.scratch = lender.free.take(range(s.scratch_offset, need.scratch))?;
         }
-        let mut k = 0u8;
-        while let Some(t) = node.operand(k) {
-            let (y0, y1) = match self.band {
-                _ if in_place == Some(k) => (0, 0),
-                Band::Produce(..) if need.consumes => (0, 0),
-                Band::Produce(y0, y1) => need.windows.get(usize::from(k))?.rows(y0, y1, t.h),
-                Band::Consume(y0, y1) => (y0, y1),
-            };
-            let there = Some(&counters).filter(|_| y0 < y1);
-            *cx.inputs.get_mut(usize::from(k))? = Rows::lent(&free, &there_are(model, there, t, y0, y1)?, t)?;
-            k += 1;
-        }
-        kernel(&mut cx, self.band)
+        let [first, second] = &mut cx.inputs;
+        lender.input(0, &need.windows[0], first)?;
+        lender.input(1, &need.windows[1], second)?;
+        kernel(&mut cx, lender.band)
     }
 }
 
-/// Where rows lie; `None` if the first of them has been overwritten, which is seen from the counters.
-#[inline(never)]
-fn there_are(
-    model: &Model<'_>,
-    counters: Option<&CounterBytes<'_>>,
-    t: &TensorInfo,
-    y0: u16,
-    y1: u16,
-) -> Option<Pieces> {
-    let p = model.pieces(t, y0, y1)?;
-    let head = counters.filter(|_| p.ring != 0).map_or(0, |c| c.head(t.buffer));
-    (u32::from(y0) + u32::from(p.ring) >= u32::from(head)).then_some(p)
+/// A step, and the memory that it borrows from.
+struct Lender<'a, 'm> {
+    model: &'a Model<'m>,
+    node: &'a Node<'m>,
+    need: &'a Need,
+    band: Band,
+    in_place: Option<u8>,
+    counters: CounterBytes<'a>,
+    free: Free<'a>,
+}
+
+impl<'a> Lender<'a, '_> {
+    /// The band of the result. In place, it holds the operand.
+    #[inline]
+    fn out(&mut self) -> Option<RowsMut<'a>> {
+        let Band::Produce(y0, y1) = self.band else { return Some(RowsMut::default()) };
+        let t = &self.node.out;
+        let head = if self.in_place.is_some() { self.counters.head(t.buffer) } else { 0 };
+        let p = self.model.pieces(t, y0, y1, head).filter(|p| p.second.is_empty())?;
+        Some(RowsMut::new(self.free.take(p.first)?, y0, t))
+    }
+
+    /// The rows of operand `k` that the band reads; none of what it overwrites.
+    #[inline(never)]
+    fn input<'s>(&'s self, k: u8, window: &Window, to: &mut Rows<'s>) -> Option<()> {
+        let Some(t) = self.node.operand(k) else { return Some(()) };
+        let (y0, y1) = match self.band {
+            _ if self.in_place == Some(k) => (0, 0),
+            Band::Produce(..) if self.need.consumes => (0, 0),
+            Band::Produce(y0, y1) => window.rows(y0, y1, t.h),
+            Band::Consume(y0, y1) => (y0, y1),
+        };
+        let head = if y0 < y1 { self.counters.head(t.buffer) } else { 0 };
+        to.lend(&self.free, &self.model.pieces(t, y0, y1, head)?, t)
+    }
 }
 
 /// What verification has proven to lie in its region.

@@ -137,6 +137,16 @@ pub enum RunError {
     Input,
 }
 
+impl RunError {
+    #[inline(never)]
+    pub(crate) fn too_small(region: u8, need: usize, have: usize) -> Self {
+        match region {
+            crate::blob::region::MAIN => Self::ArenaTooSmall { need, have },
+            _ => Self::RegionTooSmall { region, need, have },
+        }
+    }
+}
+
 impl core::fmt::Display for BlobError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match *self {

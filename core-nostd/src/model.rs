@@ -66,7 +66,6 @@ pub(crate) mod field {
     pub const ARENA_BYTES: usize = 20;
     pub const STATE_BYTES: usize = 24;
     pub const MAX_STEPS: usize = 28;
-    pub const NODES: usize = 32;
     pub const INPUTS: usize = 34;
     pub const OUTPUTS: usize = 36;
     pub const BUFFERS: usize = 38;
@@ -140,11 +139,7 @@ impl<'m> Model<'m> {
     #[inline(never)]
     pub(crate) fn cut<'a>(&self, region: u8, memory: &'a mut [u8]) -> Result<&'a mut [u8], RunError> {
         let (need, have) = (self.region_bytes(region) as usize, memory.len());
-        let too_small = match region {
-            region::MAIN => RunError::ArenaTooSmall { need, have },
-            _ => RunError::RegionTooSmall { region, need, have },
-        };
-        memory.get_mut(..need).ok_or(too_small)
+        memory.get_mut(..need).ok_or(RunError::too_small(region, need, have))
     }
 
     /// Bytes of state between runs.
@@ -269,15 +264,15 @@ impl<'m> Model<'m> {
 
     /// Where rows `y0..y1` of a tensor lie: see [`pieces`].
     #[inline(never)]
-    pub(crate) fn pieces(&self, t: &TensorInfo, y0: u16, y1: u16) -> Option<Pieces> {
-        pieces(t, &self.buffer(t.buffer)?, y0, y1)
+    pub(crate) fn pieces(&self, t: &TensorInfo, y0: u16, y1: u16, head: u16) -> Option<Pieces> {
+        pieces(t, &self.buffer(t.buffer)?, y0, y1, head)
     }
 
     /// The addresses of a tensor that is there as a whole and without gaps.
     #[inline(never)]
     pub(crate) fn whole(&self, t: u16) -> Option<Range<usize>> {
         let t = self.tensor(t)?;
-        self.pieces(&t, 0, t.h).filter(|p| p.ring == 0).map(|p| p.first)
+        self.pieces(&t, 0, t.h, 0).filter(|p| p.ring == 0).map(|p| p.first)
     }
 
     /// Segment `s`.
@@ -338,58 +333,51 @@ impl<'m> Model<'m> {
         self.nodes.get(usize::from(from)..usize::from(to))
     }
 
-    /// Tensor `t` of a node, to where it is wanted. Operands are inputs or results below `end`: that is what makes every
-    /// walk end.
+    /// Tensor `t` of a node. Operands are inputs or results below `end`: that is what makes every walk end.
     #[inline(never)]
-    fn load(&self, t: u16, end: u16, to: &mut TensorInfo) -> Result<(), Fault> {
+    fn load(&self, t: u16, end: u16) -> Option<TensorInfo> {
         if t >= end && t < self.nodes() {
-            return Err(Fault::Operand);
+            return None;
         }
-        *to = self.tensor(t).ok_or(Fault::Operand)?;
-        Ok(())
+        self.tensor(t)
     }
 
     /// Node `n` with its operands looked up.
     pub fn node(&self, n: u16) -> Result<Node<'m>, Fault> {
-        let mut node = Node::NONE;
-        self.look_up(n, &mut node)?;
-        Ok(node)
+        self.look_at(n, |node| Ok(*node))
     }
 
-    /// See [`Model::node`].
+    /// See [`Model::node`]. A node is too large to be handed around.
     #[inline]
-    fn look_up(&self, n: u16, node: &mut Node<'m>) -> Result<(), Fault> {
+    fn look_at<T, E: From<Fault>>(&self, n: u16, f: impl FnOnce(&Node<'m>) -> Result<T, E>) -> Result<T, E> {
         let bytes = self.node_bytes(n).ok_or(Fault::Record)?;
         let (front, record) = bytes.split_first_chunk::<{ NodeHeader::SIZE }>().ok_or(Fault::Record)?;
-        node.id = NodeId(n);
-        node.header = NodeHeader::read(front).ok_or(Fault::Record)?;
-        node.record = record;
-        node.consts = self.consts;
-        self.load(n, u16::MAX, &mut node.out)?;
-        self.load(node.header.in0, n, &mut node.in0)?;
-        if let Some(t) = node.header.second() {
-            self.load(t, n, node.in1.insert(TensorInfo::NONE))?;
+        let header = NodeHeader::read(front).ok_or(Fault::Record)?;
+        let out = self.load(n, u16::MAX).ok_or(Fault::Operand)?;
+        let in0 = self.load(header.in0, n).ok_or(Fault::Operand)?;
+        let mut in1 = None;
+        if let Some(t) = header.second() {
+            in1 = self.load(t, n);
+            in1.ok_or(Fault::Operand)?;
         }
-        Ok(())
+        f(&Node { id: NodeId(n), header, record, consts: self.consts, in0, in1, out })
     }
 
-    /// Shows `f` node `n`, its entry in the registry, and what it needs. All that asks for a node comes by here, and
-    /// nothing is copied.
+    /// Shows `f` node `n`, its entry in the registry, and what it needs. All that asks for a node comes by here.
     #[inline(never)]
     pub(crate) fn visit(
         &self,
         n: u16,
         f: &mut dyn FnMut(&Node<'m>, &OpEntry, &Need) -> Result<(), Unresolved>,
     ) -> Result<(), Unresolved> {
-        let mut node = Node::NONE;
-        self.look_up(n, &mut node).map_err(Unresolved::Fault)?;
-        let h = &node.header;
-        let op = self.registry.find(OpCode(h.op), h.version, self.arithmetic());
-        let op = op.ok_or(Unresolved::Missing)?;
-        match &(op.check)(&node) {
-            Ok(need) => f(&node, op, need),
-            Err(fault) => Err(Unresolved::Fault(*fault)),
-        }
+        self.look_at(n, |node| {
+            let h = &node.header;
+            let op = self.registry.find(OpCode(h.op), h.version, self.arithmetic()).ok_or(Unresolved::Missing)?;
+            match &(op.check)(node) {
+                Ok(need) => f(node, op, need),
+                Err(fault) => Err(Unresolved::Fault(*fault)),
+            }
+        })
     }
 
     /// What node `n` needs: for reports.
@@ -410,6 +398,12 @@ pub(crate) enum Unresolved {
     Missing,
     /// The node is malformed.
     Fault(Fault),
+}
+
+impl From<Fault> for Unresolved {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// The operand that a node overwrites, if it works in place: the one that lies exactly where the result does.
@@ -468,11 +462,15 @@ pub fn demand(node: &Node<'_>, need: &Need) -> Demand {
 
 /// As [`demand`], without making one.
 impl Ask for (&Node<'_>, &Need) {
-    #[inline]
+    #[inline(never)]
     fn input(&self, k: usize) -> Option<(u16, u16, &Window)> {
         let (node, need) = self;
-        let t = node.operand(k as u8)?;
-        Some((if k == 0 { node.header.in0 } else { node.header.in1 }, t.h, need.windows.get(k)?))
+        let [w0, w1] = &need.windows;
+        match k {
+            0 => Some((node.header.in0, node.in0.h, w0)),
+            1 => Some((node.header.in1, node.in1.as_ref()?.h, w1)),
+            _ => None,
+        }
     }
     #[inline]
     fn h(&self) -> u16 {

@@ -156,17 +156,6 @@ pub struct Node<'m> {
 }
 
 impl<'m> Node<'m> {
-    /// Nothing, to be filled.
-    pub(crate) const NONE: Self = Self {
-        id: NodeId(0),
-        header: NodeHeader { op: 0, version: 0, flags: 0, band: 0, in0: 0, in1: 0 },
-        record: &[],
-        consts: &[],
-        in0: TensorInfo::NONE,
-        in1: None,
-        out: TensorInfo::NONE,
-    };
-
     /// The op's own record.
     #[inline]
     pub fn fields<R: Record>(&self) -> Result<R, Fault> {

@@ -182,36 +182,27 @@ pub(crate) fn answer<P: Plan, C: Counters>(
     d: &impl Ask,
 ) -> Answer {
     let p = counters.progress(n);
-    // Rows `y0..y1`: of the operand, to be consumed, or of the result.
-    let band = |y0: u16| (y0, y0.saturating_add(u16::from(d.band().max(1))).min(d.h()));
-    let (mut y0, mut y1) = band(p);
-    let mut consume = false;
-    if d.consumes() {
-        let Some((t, h, _)) = d.input(0) else { return Answer::Malformed };
-        consume = p < h;
-        if consume {
-            y1 = rows_of(plan, counters, t).min(h);
-            if y1 <= p {
-                return pass(plan, state, counters, n, t, p.saturating_add(1));
-            }
-        } else if p != MADE {
-            (y0, y1) = band(0);
-        }
-    } else {
-        let mut k = 0;
-        while let Some((t, h, window)) = d.input(k) {
-            let (_, row) = window.rows(y0, y1, h);
-            if rows_of(plan, counters, t) < row && y0 < y1 {
-                return pass(plan, state, counters, n, t, row);
-            }
-            k += 1;
-        }
+    // A reduction takes rows of its operand until it has them all, and then asks for none.
+    let consumes = d.consumes() && p < d.input(0).map_or(0, |(_, h, _)| h);
+    let y0 = if d.consumes() && p != MADE && !consumes { 0 } else { p };
+    let mut y1 = y0.saturating_add(u16::from(d.band().max(1))).min(d.h());
+    if !consumes && y0 >= y1 {
+        return Answer::Malformed;
     }
-    match consume {
-        _ if y0 >= y1 => Answer::Malformed,
-        true => Answer::Step(Band::Consume(y0, y1)),
-        false => Answer::Step(Band::Produce(y0, y1)),
+    let mut k = 0;
+    while let Some((t, h, window)) = d.input(k).filter(|_| consumes || !d.consumes()) {
+        let row = if consumes { p.saturating_add(1) } else { window.rows(y0, y1, h).1 };
+        let there = rows_of(plan, counters, t);
+        if there < row {
+            return pass(plan, state, counters, n, t, row);
+        }
+        if consumes {
+            y1 = there.min(h);
+            return Answer::Step(Band::Consume(y0, y1));
+        }
+        k += 1;
     }
+    Answer::Step(Band::Produce(y0, y1))
 }
 
 /// Node `n` lacks rows of tensor `t`, up to `row`: passes the demand on.

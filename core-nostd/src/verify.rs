@@ -170,7 +170,7 @@ impl<'m> Model<'m> {
     }
 
     /// A buffer lies in its region; a ring has equal rows.
-    #[inline]
+    #[inline(never)]
     fn buffer_holds(&self, index: u16) -> Option<()> {
         let b = self.buffer(index)?;
         holds(b.length != 0 && b.length.checked_rem(u32::from(b.rows)).unwrap_or(0) == 0)?;
@@ -178,7 +178,7 @@ impl<'m> Model<'m> {
     }
 
     /// A tensor fits its buffer.
-    #[inline]
+    #[inline(never)]
     fn tensor_holds(&self, index: u16) -> Option<()> {
         let t = self.tensor(index)?;
         let b = self.buffer(t.buffer)?;
@@ -242,7 +242,7 @@ impl<'m> Model<'m> {
     }
 
     /// The node behind a segment that begins at `first`.
-    #[inline]
+    #[inline(never)]
     fn segment_end(&self, index: u16, first: u16) -> Option<u16> {
         let s = self.segment_record(index)?;
         let (region, offset) = ((s.scratch_offset >> region::BITS) as u8, s.scratch_offset & region::MASK as u32);
@@ -251,7 +251,7 @@ impl<'m> Model<'m> {
         first.checked_add(s.count)
     }
 
-    #[inline]
+    #[inline(never)]
     fn io_holds(&self, i: u16) -> Option<()> {
         let r = self.io_record(usize::from(i))?;
         let t = self.tensor(r.tensor)?;

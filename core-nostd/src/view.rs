@@ -41,8 +41,9 @@ impl<'a> Rows<'a> {
 
     /// Pieces of a tensor. `None` if they are not free.
     #[inline]
-    pub(crate) fn lent(free: &'a Free<'_>, p: &Pieces, t: &TensorInfo) -> Option<Self> {
-        Some(Self::new(free.read(p.first.clone())?, free.read(p.second.clone())?, p, t))
+    pub(crate) fn lend(&mut self, free: &'a Free<'_>, p: &Pieces, t: &TensorInfo) -> Option<()> {
+        *self = Self::new(free.read(p.first.clone())?, free.read(p.second.clone())?, p, t);
+        Some(())
     }
 
     /// Row `y` of the tensor, from its first element to behind its last; `None` if it is not among the rows lent.

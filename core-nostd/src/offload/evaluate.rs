@@ -98,7 +98,10 @@ fn run(
         let to = free.take(p.first)?;
         let aux = free.take(aux.clone())?;
         let scratch = free.take(scratch.clone())?;
-        let inputs = [Rows::lent(&free, &p0, &node.in0)?, Rows::lent(&free, &p1, t1)?];
+        let mut inputs = [Rows::default(); 2];
+        let [first, second] = &mut inputs;
+        first.lend(&free, &p0, &node.in0)?;
+        second.lend(&free, &p1, t1)?;
         eval(&mut Cx { node, inputs, out: RowsMut::new(to, y, &node.out), in_place: None, scratch, aux }, band)
     };
     if need.consumes {
