@@ -1,13 +1,12 @@
 //! Views into the arena: what one step borrows.
 
 use core::cell::Cell;
+use core::hint::black_box;
 use core::num::NonZeroU16;
 use core::ops::Range;
 
 use crate::blob::{BufferRecord, region};
-use crate::Model;
 use crate::node::TensorInfo;
-use crate::schedule::Counters;
 
 /// Where rows of a tensor lie: at most two pieces of memory.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +15,6 @@ pub(crate) struct Pieces {
     pub second: Range<usize>,
     pub y0: u16,
     pub split: u16,
-    /// Rows that the ring has, or 0 if it is none.
-    pub ring: u16,
 }
 
 /// The pieces of rows `y0..y1` of a tensor that [`fits`] its buffer. `None` if the ring holds fewer, or if row `y0` is no
@@ -42,7 +39,7 @@ pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16, head: u
     let base = (b.address() as usize).wrapping_add(t.offset as usize);
     let first = range(base.wrapping_add(usize::from(slot).wrapping_mul(stride)), split);
     let second = range(base, rows - split);
-    Some(Pieces { first, second, y0, split: if split == rows { u16::MAX } else { y0.wrapping_add(split) }, ring: b.rows })
+    Some(Pieces { first, second, y0, split: if split == rows { u16::MAX } else { y0.wrapping_add(split) } })
 }
 
 /// True if all of a tensor lies inside its buffer; in a ring, if every row has its slot, and the tensor its place in
@@ -99,7 +96,8 @@ impl<'a> Free<'a> {
                 touch(self.high_water, range);
                 return Some((i, from));
             }
-            i += 1;
+            // The compiler is not to count: it would write the loop out.
+            i = black_box(i + 1);
         }
         None
     }
@@ -136,66 +134,6 @@ impl<'a> Free<'a> {
 pub(crate) fn touch(high_water: &[Cell<usize>], range: &Range<usize>) {
     if let Some(high) = high_water.get(range.start >> region::BITS) {
         high.set(high.get().max(range.end & region::MASK));
-    }
-}
-
-/// The counters at the front of the arena: progress of every tensor, who asked each node, and rows ever written to
-/// each buffer. Two bytes each, little-endian.
-pub(crate) struct CounterBytes<'a> {
-    slots: &'a mut [[u8; 2]],
-    nodes: u16,
-    tensors: usize,
-}
-
-impl<'a> CounterBytes<'a> {
-    /// Of a model, at the front of memory.
-    #[inline]
-    pub fn of(model: &Model<'_>, bytes: &'a mut [u8]) -> Self {
-        Self { slots: bytes.as_chunks_mut().0, nodes: model.nodes(), tensors: model.tensors.len() }
-    }
-
-    #[inline(never)]
-    fn get(&self, slot: usize) -> u16 {
-        self.slots.get(slot).map_or(0, |&bytes| u16::from_le_bytes(bytes))
-    }
-
-    #[inline(never)]
-    pub fn set(&mut self, slot: usize, value: u16) {
-        if let Some(bytes) = self.slots.get_mut(slot) {
-            *bytes = value.to_le_bytes();
-        }
-    }
-
-    fn head_slot(&self, buffer: u16) -> usize {
-        self.tensors + usize::from(self.nodes) + usize::from(buffer)
-    }
-
-    /// One more than the highest row ever written to a buffer.
-    pub fn head(&self, buffer: u16) -> u16 {
-        self.get(self.head_slot(buffer))
-    }
-
-    /// Rows up to `row` have been written.
-    pub fn raise_head(&mut self, buffer: u16, row: u16) {
-        let slot = self.head_slot(buffer);
-        if row > self.get(slot) {
-            self.set(slot, row);
-        }
-    }
-}
-
-impl Counters for CounterBytes<'_> {
-    fn progress(&self, t: u16) -> u16 {
-        self.get(usize::from(t))
-    }
-    fn set_progress(&mut self, t: u16, rows: u16) {
-        self.set(usize::from(t), rows);
-    }
-    fn parent(&self, n: u16) -> u16 {
-        self.get(self.tensors + usize::from(n))
-    }
-    fn set_parent(&mut self, n: u16, parent: u16) {
-        self.set(self.tensors + usize::from(n), parent);
     }
 }
 

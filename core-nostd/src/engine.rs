@@ -4,33 +4,43 @@ use core::cell::Cell;
 use core::hint::black_box;
 use core::ops::Range;
 
-use crate::arena::{CounterBytes, Free, touch};
+use crate::arena::{Free, touch};
 use crate::blob::region;
 use crate::memory::Regions;
-use crate::model::in_place;
-use crate::schedule::{self, Answer, Counters, Next, State};
+use crate::schedule::{self, Answer, Counters, Demand, Next, Plan, State, World};
 use crate::{Band, Cx, Model, Need, Node, NodeId, OpCode, OpEntry, Rows, RowsMut, RunError, Step, Window};
 
 /// An inference under way, without a probe.
 #[derive(Debug)]
 pub struct Engine<'r, 'm> {
     pub model: &'r Model<'m>,
+    /// Progress of every tensor, who asked each node, and rows ever written to each buffer: two bytes each,
+    /// little-endian, at the front of the arena.
+    counters: &'r mut [[u8; 2]],
     pub(crate) memory: Regions<'r>,
     pub state: State,
     pub steps: u32,
-    /// Of the step made last.
-    pub band: Band,
+    /// Rows that the last step made.
+    pub made: (u16, u16),
     /// By region.
     pub high_water: [usize; region::COUNT],
 }
 
 impl<'r, 'm> Engine<'r, 'm> {
-    /// See [`crate::Session::start_in`].
+    /// Before [`Engine::begin`].
+    #[inline]
+    pub fn new(model: &'r Model<'m>, parts: [&'r mut [u8]; region::COUNT]) -> Self {
+        let memory = Regions { parts, front: 0 };
+        Self { model, counters: &mut [], memory, state: State::default(), steps: 0, made: (0, 0), high_water: [0; region::COUNT] }
+    }
+
+    /// See [`crate::Session::start_in`]. An engine is too large to be handed around, so it is begun where it lies.
     #[inline(never)]
-    pub fn start(model: &'r Model<'m>, mut parts: [&'r mut [u8]; region::COUNT]) -> Result<Self, RunError> {
+    pub fn begin(&mut self) -> Result<(), RunError> {
+        let model = self.model;
         let mut region = 0;
         // The compiler is not to know how many there are: it would write the loop out.
-        for part in black_box(&mut parts[..]) {
+        for part in black_box(&mut self.memory.parts[..]) {
             let (need, have) = (model.region_bytes(region) as usize, part.len());
             let Some(cut) = core::mem::take(part).get_mut(..need) else {
                 return Err(RunError::too_small(region, need, have));
@@ -38,32 +48,54 @@ impl<'r, 'm> Engine<'r, 'm> {
             *part = cut;
             region += 1;
         }
-        let counters = model.counter_bytes();
-        let mut engine = Self {
-            model,
-            memory: Regions { parts },
-            state: State::default(),
-            steps: 0,
-            band: Band::Produce(0, 0),
-            high_water: [counters, 0, 0],
+        let front = model.counter_bytes();
+        let main = &mut self.memory.parts[0];
+        let Some((counters, rest)) = core::mem::take(main).split_at_mut_checked(front) else {
+            return Err(RunError::too_small(region::MAIN, front, 0));
         };
-        for slot in 0..counters / 2 {
-            engine.counters().set(slot, 0);
+        *main = rest;
+        self.memory.front = front;
+        self.high_water[0] = front;
+        self.counters = counters.as_chunks_mut().0;
+        for slot in 0..self.counters.len() {
+            self.set(slot, 0);
         }
         // Inputs that are there as a whole count as given; rings begin empty.
         for t in model.nodes()..model.tensors.len() as u16 {
             if let Some((info, b)) = model.place(t)
                 && b.rows == 0
             {
-                engine.counters().set_progress(t, info.h);
+                self.set(usize::from(t), info.h);
             }
         }
-        Ok(engine)
+        Ok(())
     }
 
+    #[inline(never)]
+    fn get(&self, slot: usize) -> u16 {
+        self.counters.get(slot).map_or(0, |&bytes| u16::from_le_bytes(bytes))
+    }
+
+    #[inline(never)]
+    fn set(&mut self, slot: usize, value: u16) {
+        if let Some(bytes) = self.counters.get_mut(slot) {
+            *bytes = value.to_le_bytes();
+        }
+    }
+
+    /// The counter of rows written to a buffer: one more than the highest row.
     #[inline]
-    pub(crate) fn counters(&mut self) -> CounterBytes<'_> {
-        CounterBytes::of(self.model, self.memory.parts[0])
+    fn head(&self, buffer: u16) -> usize {
+        self.model.tensors.len() + usize::from(self.model.nodes()) + usize::from(buffer)
+    }
+
+    /// Rows up to `row` have been written.
+    #[inline]
+    fn raise_head(&mut self, buffer: u16, row: u16) {
+        let slot = self.head(buffer);
+        if row > self.get(slot) {
+            self.set(slot, row);
+        }
     }
 
     /// A range has been lent.
@@ -91,22 +123,21 @@ impl<'r, 'm> Engine<'r, 'm> {
         let tensor = self.model.input_tensor(i)?;
         let t = self.model.tensor(tensor)?;
         let before = self.state;
-        let next = schedule::next(self.model, &mut self.state, &mut CounterBytes::of(self.model, self.memory.parts[0]));
+        let next = schedule::next_in(self);
         self.state = before;
         let Ok(Next::Input(n, wanted)) = next else { return None };
         if usize::from(n) != i {
             return None;
         }
         let rows = u16::try_from(data.len().checked_div(t.row_stride())?).ok().filter(|&rows| rows > 0)?;
-        let y0 = self.counters().progress(tensor);
+        let y0 = self.progress(tensor);
         let y1 = y0.checked_add(rows).filter(|&y| y <= wanted.min(t.h))?;
         let p = self.model.pieces(&t, y0, y1, 0).filter(|p| p.second.is_empty())?;
         let to = self.memory.get_mut(p.first.clone()).filter(|to| to.len() == data.len())?;
         to.copy_from_slice(data);
         self.touch(&p.first);
-        let mut counters = self.counters();
-        counters.set_progress(tensor, y1);
-        counters.raise_head(t.buffer, y1);
+        self.set_progress(tensor, y1);
+        self.raise_head(t.buffer, y1);
         Some(())
     }
 
@@ -114,12 +145,15 @@ impl<'r, 'm> Engine<'r, 'm> {
     #[inline(never)]
     pub fn step(&mut self, mut begin: Option<&mut dyn FnMut(NodeId, OpCode)>) -> Result<Step, RunError> {
         loop {
-            let mut counters = CounterBytes::of(self.model, self.memory.parts[0]);
-            let Some(n) = schedule::asked(self.model, &mut self.state, &mut counters) else { return Ok(Step::Done) };
+            let Some(n) = schedule::asked(self) else { return Ok(Step::Done) };
             let mut answer = Answer::Malformed;
             // Where the node can't be run, there is no answer.
             let _ = self.model.visit(n, &mut |node, op, need| {
-                answer = self.turn(node, op, need, &mut begin);
+                if self.turn(node, op, need, &mut begin, &mut answer).is_none()
+                    && let Answer::Step(_) = answer
+                {
+                    answer = Answer::Malformed;
+                }
                 Ok(())
             });
             return match answer {
@@ -131,7 +165,7 @@ impl<'r, 'm> Engine<'r, 'm> {
         }
     }
 
-    /// What a node does that is asked, and does it.
+    /// What a node does that is asked, and does it. `None` if it fails, or does nothing.
     #[inline]
     fn turn(
         &mut self,
@@ -139,28 +173,27 @@ impl<'r, 'm> Engine<'r, 'm> {
         op: &OpEntry,
         need: &Need,
         begin: &mut Option<&mut dyn FnMut(NodeId, OpCode)>,
-    ) -> Answer {
-        let mut counters = CounterBytes::of(self.model, self.memory.parts[0]);
-        let answer = schedule::answer(self.model, &mut self.state, &mut counters, node.id.0, &(node, need));
-        if let Answer::Step(band) = answer {
-            if self.steps >= self.model.max_steps() {
-                return Answer::Malformed;
-            }
-            self.steps = self.steps.saturating_add(1);
-            self.band = band;
-            if let Some(begin) = begin {
-                begin(node.id, op.code);
-            }
-            if !need.view && self.eval(node, need, op.eval).is_none() {
-                return Answer::Malformed;
-            }
-            let mut counters = CounterBytes::of(self.model, self.memory.parts[0]);
-            if let Band::Produce(_, y1) = band {
-                counters.raise_head(node.out.buffer, y1);
-            }
-            schedule::done(&mut self.state, &mut counters, node.id, band, need.consumes);
+        answer: &mut Answer,
+    ) -> Option<()> {
+        schedule::answer(self, node.id.0, &(node, need), answer)?;
+        let Answer::Step(band) = *answer else { return None };
+        (self.steps < self.model.max_steps()).then_some(())?;
+        self.steps = self.steps.saturating_add(1);
+        if let Some(begin) = begin {
+            begin(node.id, op.code);
         }
-        answer
+        if !need.view {
+            self.eval(node, need, band, op.eval)?;
+        }
+        self.made = (0, 0);
+        if let Band::Produce(y0, y1) = band {
+            self.raise_head(node.out.buffer, y1);
+            self.made = (y0, y1);
+        }
+        let mut state = self.state;
+        schedule::done(&mut state, self, node.id, band, need.consumes);
+        self.state = state;
+        Some(())
     }
 
     /// Rows that a step has made.
@@ -172,27 +205,26 @@ impl<'r, 'm> Engine<'r, 'm> {
 
     /// Lends a kernel what its band touches. `None` if that is not there.
     #[inline(never)]
-    fn eval(&mut self, node: &Node<'m>, need: &Need, kernel: fn(&mut Cx<'_>, Band) -> Option<()>) -> Option<()> {
+    fn eval(
+        &mut self,
+        node: &Node<'m>,
+        need: &Need,
+        band: Band,
+        kernel: fn(&mut Cx<'_>, Band) -> Option<()>,
+    ) -> Option<()> {
         let model = self.model;
-        // Nothing is lent of the counters.
+        let in_place = model.in_place(node);
+        // Which rows are there. (The counters can't be asked while memory is borrowed.)
+        let heads = [&node.in0, node.in1.as_ref().unwrap_or(&node.in0), &node.out].map(|t| self.get(self.head(t.buffer)));
         let [main, fast, state] = &mut self.memory.parts;
-        let front = model.counter_bytes();
-        let (counters, main) = main.split_at_mut_checked(front)?;
         let high_water = Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells();
-        let mut lender = Lender {
-            model,
-            node,
-            need,
-            band: self.band,
-            in_place: in_place(node),
-            counters: CounterBytes::of(model, counters),
-            free: Free::new(front, [main, fast, state], high_water),
-        };
+        let free = Free::new(self.memory.front, [main, fast, state], high_water);
+        let mut lender = Lender { model, node, need, band, in_place, free };
         let mut cx = Cx {
             node,
             inputs: [Rows::default(); 2],
-            out: lender.out()?,
-            in_place: lender.in_place,
+            out: lender.out(heads[2])?,
+            in_place,
             scratch: &mut [],
             aux: &mut [],
         };
@@ -205,9 +237,9 @@ impl<'r, 'm> Engine<'r, 'm> {
             cx.scratch = lender.free.take(range(s.scratch_offset, need.scratch))?;
         }
         let [first, second] = &mut cx.inputs;
-        lender.input(0, &need.windows[0], first)?;
-        lender.input(1, &need.windows[1], second)?;
-        kernel(&mut cx, lender.band)
+        lender.input(0, &need.windows[0], heads[0], first)?;
+        lender.input(1, &need.windows[1], heads[1], second)?;
+        kernel(&mut cx, band)
     }
 }
 
@@ -218,24 +250,23 @@ struct Lender<'a, 'm> {
     need: &'a Need,
     band: Band,
     in_place: Option<u8>,
-    counters: CounterBytes<'a>,
     free: Free<'a>,
 }
 
 impl<'a> Lender<'a, '_> {
     /// The band of the result. In place, it holds the operand.
     #[inline]
-    fn out(&mut self) -> Option<RowsMut<'a>> {
+    fn out(&mut self, head: u16) -> Option<RowsMut<'a>> {
         let Band::Produce(y0, y1) = self.band else { return Some(RowsMut::default()) };
         let t = &self.node.out;
-        let head = if self.in_place.is_some() { self.counters.head(t.buffer) } else { 0 };
+        let head = if self.in_place.is_some() { head } else { 0 };
         let p = self.model.pieces(t, y0, y1, head).filter(|p| p.second.is_empty())?;
         Some(RowsMut::new(self.free.take(p.first)?, y0, t))
     }
 
     /// The rows of operand `k` that the band reads; none of what it overwrites.
     #[inline(never)]
-    fn input<'s>(&'s self, k: u8, window: &Window, to: &mut Rows<'s>) -> Option<()> {
+    fn input<'s>(&'s self, k: u8, window: &Window, head: u16, to: &mut Rows<'s>) -> Option<()> {
         let Some(t) = self.node.operand(k) else { return Some(()) };
         let (y0, y1) = match self.band {
             _ if self.in_place == Some(k) => (0, 0),
@@ -243,8 +274,60 @@ impl<'a> Lender<'a, '_> {
             Band::Produce(y0, y1) => window.rows(y0, y1, t.h),
             Band::Consume(y0, y1) => (y0, y1),
         };
-        let head = if y0 < y1 { self.counters.head(t.buffer) } else { 0 };
+        let head = if y0 < y1 { head } else { 0 };
         to.lend(&self.free, &self.model.pieces(t, y0, y1, head)?, t)
+    }
+}
+
+impl Plan for Engine<'_, '_> {
+    #[inline]
+    fn nodes(&self) -> u16 {
+        self.model.nodes()
+    }
+    #[inline]
+    fn segment(&self, index: u16) -> Option<(u16, u16)> {
+        self.model.segment(index)
+    }
+    #[inline]
+    fn is_sink(&self, node: u16) -> bool {
+        self.model.is_sink(node)
+    }
+    #[inline]
+    fn is_reduction(&self, node: u16) -> bool {
+        self.model.is_reduction(node)
+    }
+    fn demand(&self, node: u16) -> Option<Demand> {
+        self.model.demand(node)
+    }
+    #[inline]
+    fn due(&self, node: u16) -> u16 {
+        self.model.due(node)
+    }
+}
+
+impl Counters for Engine<'_, '_> {
+    #[inline]
+    fn progress(&self, t: u16) -> u16 {
+        self.get(usize::from(t))
+    }
+    #[inline]
+    fn set_progress(&mut self, t: u16, rows: u16) {
+        self.set(usize::from(t), rows);
+    }
+    #[inline]
+    fn parent(&self, n: u16) -> u16 {
+        self.get(self.model.tensors.len() + usize::from(n))
+    }
+    #[inline]
+    fn set_parent(&mut self, n: u16, parent: u16) {
+        self.set(self.model.tensors.len() + usize::from(n), parent);
+    }
+}
+
+impl World for Engine<'_, '_> {
+    #[inline]
+    fn state(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 

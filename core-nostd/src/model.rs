@@ -2,12 +2,12 @@ use core::ops::Range;
 
 use crate::arena::{Pieces, pieces};
 use crate::blob::{
-    BufferRecord, GoldenRecord, Header, IoRecord, NONE, NodeHeader, RegionsRecord, SectionEntry, SegmentRecord,
+    BufferRecord, GoldenRecord, Header, IoRecord, NodeHeader, RegionsRecord, SectionEntry, SegmentRecord,
     StoredPreprocess, Strings, TensorRecord, region, section,
 };
 use crate::record::{Field, Record};
 use crate::schedule::{Ask, Demand, MADE, Plan};
-use crate::{DType, Fault, Need, Node, NodeId, OpCode, OpEntry, Registry, RunError, TensorInfo, Window};
+use crate::{DType, Fault, Need, Node, NodeId, OpCode, OpEntry, Registry, RunError, TensorInfo};
 
 /// A blob that has been proven: every offset, reference, type and bound in it holds. Cheap to copy: it and a
 /// [`crate::Session`] of it are moved without `memcpy`, which a program may not have otherwise.
@@ -271,8 +271,11 @@ impl<'m> Model<'m> {
     /// The addresses of a tensor that is there as a whole and without gaps.
     #[inline(never)]
     pub(crate) fn whole(&self, t: u16) -> Option<Range<usize>> {
-        let t = self.tensor(t)?;
-        self.pieces(&t, 0, t.h, 0).filter(|p| p.ring == 0).map(|p| p.first)
+        let (t, b) = self.place(t).filter(|(_, b)| b.rows == 0)?;
+        let from = (b.address() as usize).wrapping_add(t.offset as usize);
+        // What fits does not wrap.
+        let above = usize::from(t.h.saturating_sub(1)).wrapping_mul(t.row_stride());
+        Some(from..from.wrapping_add(above).wrapping_add(t.row_span()))
     }
 
     /// Segment `s`.
@@ -333,13 +336,16 @@ impl<'m> Model<'m> {
         self.nodes.get(usize::from(from)..usize::from(to))
     }
 
-    /// Tensor `t` of a node. Operands are inputs or results below `end`: that is what makes every walk end.
+    /// Tensor `t` of a node, to where it is wanted: it is too large to be handed around. Operands are inputs or results
+    /// below `end`: that is what makes every walk end.
     #[inline(never)]
-    fn load(&self, t: u16, end: u16) -> Option<TensorInfo> {
+    fn load(&self, t: u16, end: u16, to: &mut TensorInfo) -> Result<(), Fault> {
         if t >= end && t < self.nodes() {
-            return None;
+            return Err(Fault::Operand);
         }
-        self.tensor(t)
+        let Some(tensor) = self.tensor(t) else { return Err(Fault::Operand) };
+        *to = tensor;
+        Ok(())
     }
 
     /// Node `n` with its operands looked up.
@@ -353,14 +359,14 @@ impl<'m> Model<'m> {
         let bytes = self.node_bytes(n).ok_or(Fault::Record)?;
         let (front, record) = bytes.split_first_chunk::<{ NodeHeader::SIZE }>().ok_or(Fault::Record)?;
         let header = NodeHeader::read(front).ok_or(Fault::Record)?;
-        let out = self.load(n, u16::MAX).ok_or(Fault::Operand)?;
-        let in0 = self.load(header.in0, n).ok_or(Fault::Operand)?;
-        let mut in1 = None;
+        let none = TensorInfo::NONE;
+        let mut node = Node { id: NodeId(n), header, record, consts: self.consts, in0: none, in1: None, out: none };
+        self.load(n, u16::MAX, &mut node.out)?;
+        self.load(header.in0, n, &mut node.in0)?;
         if let Some(t) = header.second() {
-            in1 = self.load(t, n);
-            in1.ok_or(Fault::Operand)?;
+            self.load(t, n, node.in1.insert(none))?;
         }
-        f(&Node { id: NodeId(n), header, record, consts: self.consts, in0, in1, out })
+        f(&node)
     }
 
     /// Shows `f` node `n`, its entry in the registry, and what it needs. All that asks for a node comes by here.
@@ -406,10 +412,19 @@ impl From<Fault> for Unresolved {
     }
 }
 
-/// The operand that a node overwrites, if it works in place: the one that lies exactly where the result does.
-#[inline(never)]
-pub(crate) fn in_place(node: &Node<'_>) -> Option<u8> {
-    (0..).map_while(|k| Some((k, node.operand(k)?))).find(|(_, t)| t.covers(&node.out)).map(|(k, _)| k)
+impl Model<'_> {
+    /// The operand that a node overwrites, if it works in place: the one that lies exactly where the result does.
+    #[inline(never)]
+    pub(crate) fn in_place(&self, node: &Node<'_>) -> Option<u8> {
+        let mut k = 0;
+        while let Some(t) = node.operand(k) {
+            if t.covers(&node.out) {
+                return Some(k);
+            }
+            k += 1;
+        }
+        None
+    }
 }
 
 impl Plan for Model<'_> {
@@ -441,11 +456,15 @@ impl Plan for Model<'_> {
         found
     }
 
-    #[inline]
-    fn total(&self, node: u16) -> u16 {
-        let reduction = self.is_reduction(node);
-        let t = if reduction { self.node_header(node).map_or(NONE, |h| h.in0) } else { node };
-        self.tensor_record(t).map_or(MADE, |t| t.h.saturating_add(u16::from(reduction)))
+    #[inline(never)]
+    fn due(&self, node: u16) -> u16 {
+        let Some(h) = self.node_header(node) else { return MADE };
+        let (t, more) = if h.flags & NodeHeader::REDUCTION != 0 { (h.in0, 1) } else { (node, 0) };
+        match self.tensor_record(t) {
+            _ if h.flags & NodeHeader::SINK == 0 => 0,
+            Some(t) => t.h.saturating_add(more),
+            None => MADE,
+        }
     }
 }
 
@@ -463,14 +482,17 @@ pub fn demand(node: &Node<'_>, need: &Need) -> Demand {
 /// As [`demand`], without making one.
 impl Ask for (&Node<'_>, &Need) {
     #[inline(never)]
-    fn input(&self, k: usize) -> Option<(u16, u16, &Window)> {
+    fn wants(&self, k: u8, y0: u16, y1: u16) -> Option<(u16, u16)> {
         let (node, need) = self;
+        let t = node.operand(k)?;
         let [w0, w1] = &need.windows;
-        match k {
-            0 => Some((node.header.in0, node.in0.h, w0)),
-            1 => Some((node.header.in1, node.in1.as_ref()?.h, w1)),
-            _ => None,
-        }
+        let (tensor, window) = if k == 0 { (node.header.in0, w0) } else { (node.header.in1, w1) };
+        Some((tensor, window.rows(y0, y1, t.h).1))
+    }
+    #[inline]
+    fn consumes(&self) -> Option<(u16, u16)> {
+        let (node, need) = self;
+        need.consumes.then_some((node.header.in0, node.in0.h))
     }
     #[inline]
     fn h(&self) -> u16 {
@@ -479,9 +501,5 @@ impl Ask for (&Node<'_>, &Need) {
     #[inline]
     fn band(&self) -> u8 {
         self.0.header.band
-    }
-    #[inline]
-    fn consumes(&self) -> bool {
-        self.1.consumes
     }
 }

@@ -68,9 +68,9 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
-    /// Nothing, nowhere.
+    /// Nothing, nowhere. (Zeros, which take the least code.)
     pub(crate) const NONE: Self =
-        Self { h: 0, w: 0, c: 0, dtype: DType::I8, zero_point: 0, buffer: NONE, pixel_stride: 0, offset: 0 };
+        Self { h: 0, w: 0, c: 0, dtype: DType::I8, zero_point: 0, buffer: 0, pixel_stride: 0, offset: 0 };
 
     /// Of a record.
     pub fn of(r: TensorRecord) -> Self {

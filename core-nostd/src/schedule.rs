@@ -22,13 +22,15 @@ pub trait Plan {
     fn is_reduction(&self, node: u16) -> bool;
     /// What a node asks for; `None` if the plan is malformed.
     fn demand(&self, node: u16) -> Option<Demand>;
-    /// A node whose counter is less is not complete. The greatest number if the plan is malformed: it is found out when
-    /// the node is asked. To be overridden where that is known without the rest.
-    fn total(&self, node: u16) -> u16 {
-        self.demand(node).map_or(MADE, |d| match d.inputs[0] {
-            Some((_, h, _)) if d.consumes => h.saturating_add(1),
-            _ => d.h,
-        })
+    /// Of a sink: it is complete when its counter reaches this; the greatest number if the plan is malformed, which is
+    /// found out when the node is asked. 0 of other nodes. To be overridden where that is known without the rest.
+    fn due(&self, node: u16) -> u16 {
+        match self.demand(node) {
+            _ if !self.is_sink(node) => 0,
+            Some(Demand { consumes: true, inputs: [Some((_, h, _)), _], .. }) => h.saturating_add(1),
+            Some(d) => d.h,
+            None => MADE,
+        }
     }
 }
 
@@ -106,12 +108,73 @@ pub enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub NodeId);
 
+/// Plan, counters and state in one, as a device has them: what is handed around all the time had better be one word.
+pub(crate) trait World: Plan + Counters {
+    fn state(&mut self) -> &mut State;
+}
+
+/// They are apart where plans are made.
+struct Apart<'a, P, C> {
+    plan: &'a P,
+    state: &'a mut State,
+    counters: &'a mut C,
+}
+
+impl<P: Plan, C> Plan for Apart<'_, P, C> {
+    fn nodes(&self) -> u16 {
+        self.plan.nodes()
+    }
+    fn segment(&self, index: u16) -> Option<(u16, u16)> {
+        self.plan.segment(index)
+    }
+    fn is_sink(&self, node: u16) -> bool {
+        self.plan.is_sink(node)
+    }
+    fn is_reduction(&self, node: u16) -> bool {
+        self.plan.is_reduction(node)
+    }
+    fn demand(&self, node: u16) -> Option<Demand> {
+        self.plan.demand(node)
+    }
+    fn due(&self, node: u16) -> u16 {
+        self.plan.due(node)
+    }
+}
+
+impl<P, C: Counters> Counters for Apart<'_, P, C> {
+    fn progress(&self, t: u16) -> u16 {
+        self.counters.progress(t)
+    }
+    fn set_progress(&mut self, t: u16, rows: u16) {
+        self.counters.set_progress(t, rows);
+    }
+    fn parent(&self, n: u16) -> u16 {
+        self.counters.parent(n)
+    }
+    fn set_parent(&mut self, n: u16, parent: u16) {
+        self.counters.set_parent(n, parent);
+    }
+}
+
+impl<P: Plan, C: Counters> World for Apart<'_, P, C> {
+    fn state(&mut self) -> &mut State {
+        self.state
+    }
+}
+
 /// The next step. Calling it again without [`done`] gives the same answer.
 pub fn next<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C) -> Result<Next, Malformed> {
-    while let Some(n) = asked(plan, state, counters) {
+    next_in(&mut Apart { plan, state, counters })
+}
+
+/// See [`next`].
+pub(crate) fn next_in<W: World>(world: &mut W) -> Result<Next, Malformed> {
+    while let Some(n) = asked(world) {
         let malformed = Malformed(NodeId(n));
-        let demand = plan.demand(n).ok_or(malformed)?;
-        match answer(plan, state, counters, n, &demand) {
+        let demand = world.demand(n).ok_or(malformed)?;
+        let mut does = Answer::Malformed;
+        let _ = answer(world, n, &demand, &mut does);
+        match does {
             Answer::Step(band) => return Ok(Next::Step(NodeId(n), band)),
             Answer::Input(i, row) => return Ok(Next::Input(i, row)),
             Answer::Passed => {}
@@ -123,31 +186,41 @@ pub fn next<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C)
 
 /// The node that the demand stands at; `None` if the inference is complete.
 #[inline(never)]
-pub(crate) fn asked<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C) -> Option<u16> {
-    while state.cursor == NONE {
-        match sink(plan, counters, plan.segment(state.segment)?) {
+pub(crate) fn asked<W: World>(world: &mut W) -> Option<u16> {
+    loop {
+        let State { segment, cursor } = *world.state();
+        if cursor != NONE {
+            return Some(cursor);
+        }
+        match sink(world, world.segment(segment)?) {
             Some(n) => {
-                counters.set_parent(n, NONE);
-                state.cursor = n;
+                world.set_parent(n, NONE);
+                world.state().cursor = n;
             }
-            None => state.segment = state.segment.saturating_add(1),
+            None => world.state().segment = segment.saturating_add(1),
         }
     }
-    Some(state.cursor)
 }
 
 /// [`Demand`] where it is asked for.
 pub(crate) trait Ask {
-    fn input(&self, k: usize) -> Option<(u16, u16, &Window)>;
+    /// Operand `k`, and its row that has to be there for rows `y0..y1` of the result.
+    fn wants(&self, k: u8, y0: u16, y1: u16) -> Option<(u16, u16)>;
+    /// Of a reduction: its operand and the rows of that.
+    fn consumes(&self) -> Option<(u16, u16)>;
+    /// Rows of its result.
     fn h(&self) -> u16;
+    /// Rows per step.
     fn band(&self) -> u8;
-    fn consumes(&self) -> bool;
 }
 
 impl Ask for Demand {
-    fn input(&self, k: usize) -> Option<(u16, u16, &Window)> {
-        let (t, h, window) = self.inputs.get(k)?.as_ref()?;
-        Some((*t, *h, window))
+    fn wants(&self, k: u8, y0: u16, y1: u16) -> Option<(u16, u16)> {
+        let (t, h, window) = self.inputs.get(usize::from(k))?.as_ref()?;
+        Some((*t, window.rows(y0, y1, *h).1))
+    }
+    fn consumes(&self) -> Option<(u16, u16)> {
+        self.inputs[0].filter(|_| self.consumes).map(|(t, h, _)| (t, h))
     }
     fn h(&self) -> u16 {
         self.h
@@ -155,12 +228,10 @@ impl Ask for Demand {
     fn band(&self) -> u8 {
         self.band
     }
-    fn consumes(&self) -> bool {
-        self.consumes
-    }
 }
 
 /// What a node does that is asked.
+#[derive(Clone, Copy)]
 pub(crate) enum Answer {
     /// A step.
     Step(Band),
@@ -172,52 +243,60 @@ pub(crate) enum Answer {
     Malformed,
 }
 
-/// What node `n` does, at which the demand stands.
+/// What node `n` does, at which the demand stands: written to `answer`, which is [`Answer::Malformed`] before. `None` if
+/// that is no step.
 #[inline]
-pub(crate) fn answer<P: Plan, C: Counters>(
-    plan: &P,
-    state: &mut State,
-    counters: &mut C,
-    n: u16,
-    d: &impl Ask,
-) -> Answer {
-    let p = counters.progress(n);
-    // A reduction takes rows of its operand until it has them all, and then asks for none.
-    let consumes = d.consumes() && p < d.input(0).map_or(0, |(_, h, _)| h);
-    let y0 = if d.consumes() && p != MADE && !consumes { 0 } else { p };
-    let mut y1 = y0.saturating_add(u16::from(d.band().max(1))).min(d.h());
-    if !consumes && y0 >= y1 {
-        return Answer::Malformed;
-    }
-    let mut k = 0;
-    while let Some((t, h, window)) = d.input(k).filter(|_| consumes || !d.consumes()) {
-        let row = if consumes { p.saturating_add(1) } else { window.rows(y0, y1, h).1 };
-        let there = rows_of(plan, counters, t);
-        if there < row {
-            return pass(plan, state, counters, n, t, row);
+pub(crate) fn answer<W: World>(world: &mut W, n: u16, d: &impl Ask, answer: &mut Answer) -> Option<()> {
+    let p = world.progress(n);
+    let mut y0 = p;
+    if let Some((t, h)) = d.consumes() {
+        if p < h {
+            let there = reach(world, n, (t, p.saturating_add(1)), answer)?;
+            *answer = Answer::Step(Band::Consume(p, there.min(h)));
+            return Some(());
         }
-        if consumes {
-            y1 = there.min(h);
-            return Answer::Step(Band::Consume(y0, y1));
+        if p != MADE {
+            y0 = 0;
         }
-        k += 1;
     }
-    Answer::Step(Band::Produce(y0, y1))
+    let y1 = y0.saturating_add(u16::from(d.band().max(1))).min(d.h());
+    (y0 < y1).then_some(())?;
+    if d.consumes().is_none() {
+        let mut k = 0;
+        while let Some(wants) = d.wants(k, y0, y1) {
+            reach(world, n, wants, answer)?;
+            k += 1;
+        }
+    }
+    *answer = Answer::Step(Band::Produce(y0, y1));
+    Some(())
 }
 
-/// Node `n` lacks rows of tensor `t`, up to `row`: passes the demand on.
+/// Rows of tensor `t` that can be read now. `None` if row `row` is not among them: node `n`, which wants it, passes the
+/// demand on.
 #[inline(never)]
-fn pass<P: Plan, C: Counters>(plan: &P, state: &mut State, counters: &mut C, n: u16, t: u16, row: u16) -> Answer {
-    if let Some(i) = t.checked_sub(plan.nodes()) {
-        return Answer::Input(i, row);
+fn reach<W: World>(world: &mut W, n: u16, (t, row): (u16, u16), answer: &mut Answer) -> Option<u16> {
+    let mut there = world.progress(t);
+    let input = t.checked_sub(world.nodes());
+    if input.is_none() && world.is_reduction(t) {
+        there = u16::from(there == MADE);
+    }
+    if there >= row {
+        return Some(there);
+    }
+    if let Some(i) = input {
+        *answer = Answer::Input(i, row);
+        return None;
     }
     // Operands come from below, and only from this segment: what earlier segments left is complete.
-    if t >= n || plan.segment(state.segment).is_none_or(|(first, _)| t < first) {
-        return Answer::Malformed;
+    let segment = world.state().segment;
+    let (first, _) = world.segment(segment)?;
+    if t < n && t >= first {
+        world.set_parent(t, n);
+        world.state().cursor = t;
+        *answer = Answer::Passed;
     }
-    counters.set_parent(t, n);
-    state.cursor = t;
-    Answer::Passed
+    None
 }
 
 /// A step that [`next`] gave has been made.
@@ -233,22 +312,12 @@ pub fn done<C: Counters>(state: &mut State, counters: &mut C, node: NodeId, band
     }
 }
 
-/// Rows of a tensor that can be read now.
-fn rows_of<P: Plan, C: Counters>(plan: &P, counters: &C, t: u16) -> u16 {
-    let p = counters.progress(t);
-    if t < plan.nodes() && plan.is_reduction(t) { u16::from(p == MADE) } else { p }
-}
-
 /// The sink of a segment that is furthest behind, measured by the fraction of its rows; the first of equals.
-#[inline(never)]
-pub(crate) fn sink<P: Plan, C: Counters>(plan: &P, counters: &C, (first, count): (u16, u16)) -> Option<u16> {
+pub(crate) fn sink<W: Plan + Counters>(world: &W, (first, count): (u16, u16)) -> Option<u16> {
     // Its counter, and where it ends.
     let (mut best, mut bp, mut bt) = (None, 1, 1);
     for n in first..first.saturating_add(count) {
-        if !plan.is_sink(n) {
-            continue;
-        }
-        let (p, total) = (u32::from(counters.progress(n)), u32::from(plan.total(n)));
+        let (p, total) = (u32::from(world.progress(n)), u32::from(world.due(n)));
         // MADE is beyond any total: done.
         if p < total && p * bt < bp * total {
             (best, bp, bt) = (Some(n), p, total);

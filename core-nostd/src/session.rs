@@ -1,7 +1,7 @@
 use crate::blob::region;
 use crate::engine::Engine;
 use crate::offload::{Accelerator, Companion, Offload, Tally};
-use crate::{Band, Memory, Model, NodeId, Probe, RunError};
+use crate::{Memory, Model, NodeId, Probe, RunError};
 
 /// A model together with what outlives an inference. Scratch memory is borrowed per run, so several sessions can
 /// share one arena.
@@ -70,7 +70,7 @@ impl<'m> Session<'m> {
     /// [`RunError::ArenaTooSmall`] or [`RunError::RegionTooSmall`].
     pub fn start_in<'r, P: Probe>(&'r mut self, memory: Memory<'r>, probe: P) -> Result<Run<'r, 'm, P>, RunError> {
         let parts = [memory.main, memory.fast, &mut *self.state];
-        Ok(Run { engine: Engine::start(&self.model, parts)?, probe, offload: () })
+        Run::begin(Run { engine: Engine::new(&self.model, parts), probe, offload: () })
     }
 
     /// As [`Session::start_with`], with an accelerator that is offered parts of the model ([`crate::offload`]). What it
@@ -82,7 +82,7 @@ impl<'m> Session<'m> {
         accelerator: A,
     ) -> Result<Run<'r, 'm, P, Offload<'r, A>>, RunError> {
         let parts = [scratch, &mut [], &mut *self.state];
-        Ok(Run { engine: Engine::start(&self.model, parts)?, probe, offload: Offload::new(accelerator) })
+        Run::begin(Run { engine: Engine::new(&self.model, parts), probe, offload: Offload::new(accelerator) })
     }
 }
 
@@ -109,6 +109,18 @@ pub struct Run<'r, 'm, P: Probe = (), O: Companion<'r> = ()> {
 }
 
 impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
+    /// In place.
+    #[inline]
+    fn begin(run: Self) -> Result<Self, RunError> {
+        let mut begun = Ok(run);
+        if let Ok(run) = &mut begun
+            && let Err(error) = run.engine.begin()
+        {
+            begun = Err(error);
+        }
+        begun
+    }
+
     /// The model.
     pub fn model(&self) -> &'r Model<'m> {
         self.engine.model
@@ -222,7 +234,8 @@ impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
         }
         let step = self.engine.step(Some(&mut |id, op| self.probe.begin(id, op)))?;
         let Step::Made(id) = step else { return Ok(step) };
-        if let Band::Produce(y0, y1) = self.engine.band
+        if let (y0, y1) = self.engine.made
+            && y0 < y1
             && let Some(rows) = self.engine.rows(id, y0, y1)
         {
             self.probe.rows(id, y0..y1, &rows);

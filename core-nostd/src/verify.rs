@@ -5,7 +5,7 @@ use crate::blob::{
     BufferRecord, CRC_FROM, FORMAT_MAJOR, Header, IoRecord, MAGIC, NONE, NodeHeader, SectionEntry, SegmentRecord,
     TensorRecord, WeightsRecord, crc32, region, section,
 };
-use crate::model::{Unresolved, field, in_place};
+use crate::model::{Unresolved, field};
 use crate::record::Record;
 use crate::schedule::{MADE, Plan};
 use crate::{BlobError, DType, Fault, Model, Need, Node, OpCode, Registry, TensorInfo};
@@ -81,7 +81,9 @@ impl<'m> Model<'m> {
             self.records(section::SEGMENTS, usize::from(h.segments) * SegmentRecord::SIZE, why)?.as_chunks().0;
         self.records(section::IO, ports * IoRecord::SIZE, why)?;
         *why = BlobError::Header;
-        holds(h.nodes != 0 && h.inputs != 0 && h.outputs != 0 && tensors < usize::from(NONE))?;
+        holds(h.nodes != 0 && h.inputs != 0 && h.outputs != 0)?;
+        // All are numbered by a u16. Both counts of inputs and outputs may be large.
+        holds(tensors < usize::from(NONE) && ports <= usize::from(NONE))?;
         holds(self.counter_bytes() <= h.arena_bytes as usize)?;
         self.check_records(why)
     }
@@ -114,7 +116,8 @@ impl<'m> Model<'m> {
             *why = BlobError::WeightsTooShort { need: record.length, have };
             self.consts = weights.get(..record.length as usize)?;
             *why = BlobError::WeightsCrc;
-            holds(crc32(self.consts) == record.crc)?;
+            // (Where no weights are ever given, no more of this is linked.)
+            holds(record.length == 0 || crc32(self.consts) == record.crc)?;
         }
         Some(())
     }
@@ -126,39 +129,60 @@ impl<'m> Model<'m> {
         Some(self.section(id)).filter(|s| s.len() == length)
     }
 
-    #[inline(never)]
+    #[inline]
     fn check_records(&self, why: &mut BlobError) -> Option<()> {
-        // Addresses number the bytes of a region with few bits.
-        for region in 0..region::COUNT as u8 {
-            holds(self.region_bytes(region) as usize <= region::MASK)?;
-        }
-        for index in 0..self.buffers.len() as u16 {
-            *why = BlobError::Buffer { index };
-            self.buffer_holds(index)?;
-        }
-        for index in 0..self.tensors.len() as u16 {
-            *why = BlobError::Tensor { index };
-            self.tensor_holds(index)?;
-        }
-        for node in 0..self.nodes() {
-            if let Err(fault) = self.check_node(node) {
-                *why = self.node_error(node, fault);
-                return None;
+        let mut table = 0;
+        while let Some(records) = self.records_of(table) {
+            for index in 0..records {
+                self.record_holds(table, index, why)?;
             }
-        }
-        let mut next = 0;
-        for index in 0..self.segments.len() as u16 {
-            *why = BlobError::Segment { index };
-            next = self.segment_end(index, next)?;
-        }
-        *why = BlobError::Header;
-        holds(next == self.nodes())?;
-        // Both counts may be large: their sum need not be a u16.
-        for index in 0..u16::try_from(self.inputs() + self.outputs()).ok()? {
-            *why = BlobError::Io { index };
-            self.io_holds(index)?;
+            table += 1;
         }
         Some(())
+    }
+
+    /// How many records [`Model::record_holds`] checks in a table.
+    #[inline(never)]
+    fn records_of(&self, table: u8) -> Option<u16> {
+        let records = match table {
+            0 => region::COUNT,
+            1 => self.buffers.len(),
+            2 => self.tensors.len(),
+            3 => usize::from(self.nodes()),
+            // One more: the end.
+            4 => self.segments.len() + 1,
+            5 => self.inputs() + self.outputs(),
+            _ => return None,
+        };
+        Some(records as u16)
+    }
+
+    #[inline(never)]
+    fn record_holds(&self, table: u8, index: u16, why: &mut BlobError) -> Option<()> {
+        match table {
+            0 => {
+                *why = BlobError::Header;
+                // Addresses number the bytes of a region with few bits.
+                holds(self.region_bytes(index as u8) as usize <= region::MASK)
+            }
+            1 => {
+                *why = BlobError::Buffer { index };
+                self.buffer_holds(index)
+            }
+            2 => {
+                *why = BlobError::Tensor { index };
+                self.tensor_holds(index)
+            }
+            3 => self.check_node(index).map_err(|fault| *why = self.node_error(index, fault)).ok(),
+            4 => {
+                *why = BlobError::Segment { index };
+                self.segment_holds(index, why)
+            }
+            _ => {
+                *why = BlobError::Io { index };
+                self.io_holds(index)
+            }
+        }
     }
 
     /// A range lies in its region, of the arena behind the counters.
@@ -170,7 +194,7 @@ impl<'m> Model<'m> {
     }
 
     /// A buffer lies in its region; a ring has equal rows.
-    #[inline(never)]
+    #[inline]
     fn buffer_holds(&self, index: u16) -> Option<()> {
         let b = self.buffer(index)?;
         holds(b.length != 0 && b.length.checked_rem(u32::from(b.rows)).unwrap_or(0) == 0)?;
@@ -178,7 +202,7 @@ impl<'m> Model<'m> {
     }
 
     /// A tensor fits its buffer.
-    #[inline(never)]
+    #[inline]
     fn tensor_holds(&self, index: u16) -> Option<()> {
         let t = self.tensor(index)?;
         let b = self.buffer(t.buffer)?;
@@ -219,7 +243,7 @@ impl<'m> Model<'m> {
         // A result lies apart from its operands, or exactly on one that it may overwrite, or beside it in the same
         // pixels.
         let apart = need.view
-            || match in_place(node) {
+            || match self.in_place(node) {
                 Some(k) => (need.in_place >> k) & 1 != 0,
                 None => {
                     let gaps = |t: &TensorInfo| t.pixel_stride != t.c;
@@ -241,17 +265,22 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// The node behind a segment that begins at `first`.
-    #[inline(never)]
-    fn segment_end(&self, index: u16, first: u16) -> Option<u16> {
-        let s = self.segment_record(index)?;
+    /// A segment begins where the one before ends, the first at the first node; behind the last there is no node.
+    #[inline]
+    fn segment_holds(&self, index: u16, why: &mut BlobError) -> Option<()> {
+        let before = index.checked_sub(1).and_then(|i| self.segment_record(i));
+        // That the one before ends among the numbers of nodes has been checked.
+        let first = before.map_or(0, |s| s.first.wrapping_add(s.count));
+        let Some(s) = self.segment_record(index) else {
+            *why = BlobError::Header;
+            return holds(first == self.nodes());
+        };
         let (region, offset) = ((s.scratch_offset >> region::BITS) as u8, s.scratch_offset & region::MASK as u32);
         holds(s.scratch_length == 0 || self.region_holds(region, offset, s.scratch_length))?;
-        holds(s.first == first && s.count != 0)?;
-        first.checked_add(s.count)
+        holds(s.first == first && s.count != 0 && s.first.checked_add(s.count).is_some())
     }
 
-    #[inline(never)]
+    #[inline]
     fn io_holds(&self, i: u16) -> Option<()> {
         let r = self.io_record(usize::from(i))?;
         let t = self.tensor(r.tensor)?;
@@ -264,10 +293,15 @@ impl<'m> Model<'m> {
         }
         // Nobody else would ask for it.
         holds(r.tensor >= nodes || self.is_sink(r.tensor))?;
-        let dims = [r.dim0, r.dim1, r.dim2, r.dim3];
-        let dims = dims.get(..usize::from(r.rank))?;
-        let elements = dims.iter().try_fold(1u32, |n, &d| n.checked_mul(u32::from(d)))?;
-        holds(t.pixel_stride == t.c && elements as usize == t.bytes() && r.quantization <= 1)?;
+        let mut elements = 1u32;
+        for (k, d) in (0..).zip([r.dim0, r.dim1, r.dim2, r.dim3]) {
+            if k < r.rank {
+                elements = elements.saturating_mul(u32::from(d));
+            }
+        }
+        // What fits a region has not the greatest number of elements.
+        holds(elements as usize == t.bytes())?;
+        holds(t.pixel_stride == t.c && r.rank <= 4 && r.quantization <= 1)?;
         // Finite and not negative: what a comparison of floats would bring in is more than the runtime's flash bears.
         holds(r.scale.to_bits() < f32::INFINITY.to_bits())
     }

@@ -32,7 +32,7 @@ impl Need {
 fn pieces(t: &TensorInfo, from: usize, y0: u16, y1: u16) -> Pieces {
     let row = |y: u16| from.saturating_add(usize::from(y).saturating_mul(t.row_stride()));
     let first = if y0 < y1 { row(y0)..row(y1) } else { 0..0 };
-    Pieces { first, second: 0..0, y0, split: u16::MAX, ring: 0 }
+    Pieces { first, second: 0..0, y0, split: u16::MAX }
 }
 
 /// Makes the result of node `n` of a job, whose operands and result lie as whole maps without gaps at `inputs` and `out`

@@ -134,8 +134,7 @@ impl<'r> Engine<'r, '_> {
             let (first, count) = self.model.segment(segment)?;
             if !self.segment_over() {
                 let mut sinks = (first..first.saturating_add(count)).filter(|&n| self.model.is_sink(n));
-                let counters = self.counters();
-                return sinks.all(|n| counters.progress(n) == 0).then_some(segment);
+                return sinks.all(|n| self.progress(n) == 0).then_some(segment);
             }
             self.state = State::begin(segment.saturating_add(1));
         }
@@ -146,7 +145,7 @@ impl<'r> Engine<'r, '_> {
     pub fn segment_over(&mut self) -> bool {
         let model = self.model;
         let Some((first, count)) = model.segment(self.state.segment()) else { return true };
-        self.state.at_rest() && schedule::sink(model, &self.counters(), (first, count)).is_none()
+        self.state.at_rest() && schedule::sink(self, (first, count)).is_none()
     }
 
     /// Goes to the beginning of a segment.
@@ -170,7 +169,7 @@ impl<'r> Engine<'r, '_> {
             let Some(t) = self.model.tensor(n) else { continue };
             let reduction = self.model.is_reduction(n);
             // Heads are for rings, and this is none.
-            self.counters().set_progress(n, if reduction { MADE } else { t.h });
+            self.set_progress(n, if reduction { MADE } else { t.h });
             // There are as many places as ports.
             let _ = made.push((NodeId(n), t.h));
         }
