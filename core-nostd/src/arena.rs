@@ -130,7 +130,7 @@ impl<'a> Free<'a> {
 }
 
 /// Notes that a range is lent.
-#[inline(never)]
+#[inline]
 pub(crate) fn touch(high_water: &[Cell<usize>], range: &Range<usize>) {
     if let Some(high) = high_water.get(range.start >> region::BITS) {
         high.set(high.get().max(range.end & region::MASK));

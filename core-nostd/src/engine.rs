@@ -38,15 +38,12 @@ impl<'r, 'm> Engine<'r, 'm> {
     #[inline(never)]
     pub fn begin(&mut self) -> Result<(), RunError> {
         let model = self.model;
-        let mut region = 0;
         // The compiler is not to know how many there are: it would write the loop out.
-        for part in black_box(&mut self.memory.parts[..]) {
+        for (region, part) in (0..).zip(black_box(&self.memory.parts[..])) {
             let (need, have) = (model.region_bytes(region) as usize, part.len());
-            let Some(cut) = core::mem::take(part).get_mut(..need) else {
+            if have < need {
                 return Err(RunError::too_small(region, need, have));
-            };
-            *part = cut;
-            region += 1;
+            }
         }
         let front = model.counter_bytes();
         let main = &mut self.memory.parts[0];

@@ -74,19 +74,19 @@ pub(crate) mod field {
 
 impl<'m> Model<'m> {
     /// A field of the header.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn count(&self, field: usize) -> u16 {
         u16::get(self.blob, field).unwrap_or(0)
     }
 
     /// As [`Model::count`].
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn size(&self, field: usize) -> u32 {
         u32::get(self.blob, field).unwrap_or(0)
     }
 
     /// Entry `i` of the section table; `None` behind the last, and where the blob ends.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn entry(&self, i: u16) -> Option<&'m [u8; SectionEntry::SIZE]> {
         if i >= self.count(field::SECTIONS) {
             return None;
@@ -204,9 +204,18 @@ impl<'m> Model<'m> {
         u16::try_from(i).ok()?.checked_add(self.nodes()).filter(|&t| usize::from(t) < self.tensors.len())
     }
 
-    fn io_at(&self, i: usize) -> Option<TensorIo> {
+    /// What the user sees of input or output `i`; `None` if that contradicts its tensor. On a device it is checked here and
+    /// not by [`Model::verify`]: most programs know their inputs and outputs from [`crate::TensorSpec`].
+    #[inline(never)]
+    pub(crate) fn io_at(&self, i: usize) -> Option<TensorIo> {
         let r = self.io_record(i)?;
         let t = self.tensor(r.tensor)?;
+        let dims = [r.dim0, r.dim1, r.dim2, r.dim3];
+        let dims = dims.get(..usize::from(r.rank))?;
+        let elements = dims.iter().try_fold(1u32, |n, &d| n.checked_mul(u32::from(d)))?;
+        // Finite and not negative: what a comparison of floats would bring in is more than the runtime's flash bears.
+        let scale = r.scale.to_bits() < f32::INFINITY.to_bits();
+        (elements as usize == t.bytes() && r.quantization <= 1 && scale).then_some(())?;
         Some(TensorIo {
             shape: [r.dim0, r.dim1, r.dim2, r.dim3],
             rank: r.rank,
@@ -273,9 +282,9 @@ impl<'m> Model<'m> {
     pub(crate) fn whole(&self, t: u16) -> Option<Range<usize>> {
         let (t, b) = self.place(t).filter(|(_, b)| b.rows == 0)?;
         let from = (b.address() as usize).wrapping_add(t.offset as usize);
-        // What fits does not wrap.
-        let above = usize::from(t.h.saturating_sub(1)).wrapping_mul(t.row_stride());
-        Some(from..from.wrapping_add(above).wrapping_add(t.row_span()))
+        // What fits does not wrap. Behind the last pixel there is no gap.
+        let gap = usize::from(t.pixel_stride.wrapping_sub(t.c));
+        Some(from..from.wrapping_add(usize::from(t.h).wrapping_mul(t.row_stride())).wrapping_sub(gap))
     }
 
     /// Segment `s`.
@@ -456,7 +465,7 @@ impl Plan for Model<'_> {
         found
     }
 
-    #[inline(never)]
+    #[inline]
     fn due(&self, node: u16) -> u16 {
         let Some(h) = self.node_header(node) else { return MADE };
         let (t, more) = if h.flags & NodeHeader::REDUCTION != 0 { (h.in0, 1) } else { (node, 0) };
