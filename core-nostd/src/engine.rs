@@ -35,7 +35,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     }
 
     /// See [`crate::Session::start_in`]. An engine is too large to be handed around, so it is begun where it lies.
-    #[inline(never)]
+    #[inline]
     pub fn begin(&mut self) -> Result<(), RunError> {
         let model = self.model;
         // The compiler is not to know how many there are: it would write the loop out.
@@ -101,7 +101,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     }
 
     /// See [`crate::Run::input`].
-    #[inline(never)]
+    #[inline]
     pub fn input(&mut self, i: usize) -> Result<&mut [u8], RunError> {
         let range = self.model.input_tensor(i).and_then(|t| self.model.whole(t)).ok_or(RunError::Input)?;
         self.touch(&range);

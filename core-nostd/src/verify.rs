@@ -84,7 +84,7 @@ impl<'m> Model<'m> {
         self.check_records(why)
     }
 
-    #[inline(never)]
+    #[inline]
     fn check_sections(&self, why: &mut BlobError) -> Option<()> {
         let mut seen = 0u32;
         for i in 0..self.count(field::SECTIONS) {
@@ -248,7 +248,7 @@ impl<'m> Model<'m> {
         if aux && state && bands && apart { Ok(()) } else { Err(Fault::Placement) }
     }
 
-    #[inline(never)]
+    #[inline]
     fn node_error(&self, n: u16, why: Unresolved) -> BlobError {
         match why {
             Unresolved::Fault(fault) => BlobError::Node { node: n, fault },
