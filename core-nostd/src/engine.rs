@@ -31,7 +31,15 @@ impl<'r, 'm> Engine<'r, 'm> {
     #[inline]
     pub fn new(model: &'r Model<'m>, parts: [&'r mut [u8]; region::COUNT]) -> Self {
         let memory = Regions { parts, front: 0 };
-        Self { model, counters: &mut [], memory, state: State::default(), steps: 0, made: (0, 0), high_water: [0; region::COUNT] }
+        Self {
+            model,
+            counters: &mut [],
+            memory,
+            state: State::default(),
+            steps: 0,
+            made: (0, 0),
+            high_water: [0; region::COUNT],
+        }
     }
 
     /// See [`crate::Session::start_in`]. An engine is too large to be handed around, so it is begun where it lies.
@@ -212,7 +220,8 @@ impl<'r, 'm> Engine<'r, 'm> {
         let model = self.model;
         let in_place = model.in_place(node);
         // Which rows are there. (The counters can't be asked while memory is borrowed.)
-        let heads = [&node.in0, node.in1.as_ref().unwrap_or(&node.in0), &node.out].map(|t| self.get(self.head(t.buffer)));
+        let heads =
+            [&node.in0, node.in1.as_ref().unwrap_or(&node.in0), &node.out].map(|t| self.get(self.head(t.buffer)));
         let [main, fast, state] = &mut self.memory.parts;
         let high_water = Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells();
         let free = Free::new(self.memory.front, [main, fast, state], high_water);

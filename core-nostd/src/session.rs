@@ -68,6 +68,7 @@ impl<'m> Session<'m> {
     ///
     /// # Errors
     /// [`RunError::ArenaTooSmall`] or [`RunError::RegionTooSmall`].
+    #[inline(never)]
     pub fn start_in<'r, P: Probe>(&'r mut self, memory: Memory<'r>, probe: P) -> Result<Run<'r, 'm, P>, RunError> {
         let parts = [memory.main, memory.fast, &mut *self.state];
         Run::begin(Run { engine: Engine::new(&self.model, parts), probe, offload: () })

@@ -105,13 +105,7 @@ pub struct RowsMut<'a> {
 
 impl<'a> RowsMut<'a> {
     pub(crate) fn new(data: &'a mut [u8], y0: u16, t: &TensorInfo) -> Self {
-        Self {
-            data,
-            y0,
-            row_stride: t.row_stride() as u32,
-            pixel_stride: t.pixel_stride,
-            channels: t.c,
-        }
+        Self { data, y0, row_stride: t.row_stride() as u32, pixel_stride: t.pixel_stride, channels: t.c }
     }
 
     #[inline]

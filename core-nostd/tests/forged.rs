@@ -93,6 +93,7 @@ fn counts() {
     assert_eq!(refused(&with_header(&good, |h| h.arena_bytes = 3)), BlobError::Header);
     assert_eq!(refused(&with_header(&good, |h| h.arena_bytes = u32::MAX)), BlobError::Header);
     assert_eq!(refused(&with_header(&good, |h| h.arithmetic = 77)), BlobError::Arithmetic { id: 77 });
+    assert_eq!(refused(&with_header(&good, |h| h.sections = 65)), BlobError::Header, "they are looked up by walking");
     // Sections without the records that they need.
     let short = with_header(&good, |h| h.length -= 1);
     assert_eq!(refused(&short[..short.len() - 1]), BlobError::Crc);
@@ -163,6 +164,22 @@ fn tensors_and_buffers() {
     assert_eq!(buffer(|b| b.rows = 5), bad);
     assert_eq!(buffer(|b| b.region = 1), bad);
     assert_eq!(buffer(|b| b.length = 6), BlobError::Tensor { index: 0 }, "rows of three bytes");
+}
+
+/// What users see of inputs and outputs contradicts the tensor: a host refuses it. (A device shows nothing instead.)
+#[test]
+fn inputs_and_outputs() {
+    use carafe::blob::IoRecord;
+    let good = copies();
+    let io = |change: fn(&mut IoRecord)| refused(&with_record(&good, section::IO, 1, change));
+    let bad = BlobError::Io { index: 1 };
+    assert_eq!(io(|r| r.tensor = 0), bad, "read from a ring");
+    assert_eq!(io(|r| r.tensor = 3), bad);
+    assert_eq!(io(|r| r.rank = 5), bad);
+    assert_eq!(io(|r| r.dim1 += 1), bad);
+    assert_eq!(io(|r| r.scale = f32::NAN), bad);
+    assert_eq!(io(|r| r.scale = -1.0), bad);
+    assert_eq!(io(|r| r.quantization = 2), bad);
 }
 
 #[test]

@@ -148,6 +148,8 @@ pub mod section {
     pub const WEIGHTS: u16 = 13;
     /// One more than the greatest identifier.
     pub(crate) const COUNT: usize = 14;
+    /// A blob has at most so many.
+    pub const MOST: u16 = 64;
     /// Bit 0 of the flags of an entry.
     pub const REQUIRED: u16 = 1;
 }
