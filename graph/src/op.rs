@@ -235,6 +235,18 @@ pub enum Op {
         /// The element that is filled in.
         value: f32,
     },
+    /// The elements `begin .. end` of each axis.
+    Slice {
+        /// First element, per axis.
+        begin: Vec<usize>,
+        /// Behind the last element, per axis.
+        end: Vec<usize>,
+    },
+    /// Every element as often as its axis says, next to each other: enlarging to the nearest neighbour.
+    Upsample {
+        /// How often, per axis; at least 1.
+        factors: Vec<usize>,
+    },
     /// Rounds to one of `levels` numbers: the elements below `input_low` become `output_low`, those above `input_high`
     /// become `output_high`, and what lies between becomes the nearest of `levels` evenly spaced steps (of two equally
     /// near ones the even step), mapped to the output's interval.
@@ -247,6 +259,54 @@ pub enum Op {
 }
 
 impl Op {
+    /// The layout of activations, if the op has rows, columns and channels.
+    pub fn layout(&self) -> Option<Layout> {
+        match self {
+            Op::Conv2d(p) => Some(p.layout),
+            Op::Pool2d(p) => Some(p.layout),
+            _ => None,
+        }
+    }
+
+    /// The op on activations of another layout; itself if it has none.
+    pub fn with_layout(mut self, layout: Layout) -> Op {
+        match &mut self {
+            Op::Conv2d(p) => p.layout = layout,
+            Op::Pool2d(p) => p.layout = layout,
+            _ => {}
+        }
+        self
+    }
+
+    /// The same op on an operand whose axis i is axis `order[i]` of the one that it has now; its result stands in that
+    /// order, too. `None` if the op has no such form, or has several operands. `order` is a permutation of the
+    /// operand's axes.
+    pub fn reordered(&self, order: &[usize]) -> Option<Op> {
+        let axis = |axis: usize| order.iter().position(|&a| a == axis);
+        let list = |items: &[usize]| order.iter().map(|&a| items.get(a).copied()).collect::<Option<Vec<_>>>();
+        Some(match self {
+            Op::Unary(op) => Op::Unary(*op),
+            Op::Softmax { axis: a } => Op::Softmax { axis: axis(*a)? },
+            Op::History { axis: a, keep } => Op::History { axis: axis(*a)?, keep: *keep },
+            Op::Pad { begin, end, value } => Op::Pad { begin: list(begin)?, end: list(end)?, value: *value },
+            Op::Slice { begin, end } => Op::Slice { begin: list(begin)?, end: list(end)? },
+            Op::Upsample { factors } => Op::Upsample { factors: list(factors)? },
+            _ => return None,
+        })
+    }
+
+    /// Is every element of the result one of the operands'?
+    pub fn selects(&self) -> bool {
+        match self {
+            Op::Pool2d(p) => p.kind == PoolKind::Max,
+            Op::Reduce { op, .. } => matches!(op, ReduceOp::Max | ReduceOp::Min),
+            Op::Concat { .. } | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } | Op::Upsample { .. } => {
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Short name for messages and reports.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -298,6 +358,8 @@ impl Op {
             Op::Reshape { .. } => "Reshape",
             Op::Transpose { .. } => "Transpose",
             Op::Pad { .. } => "Pad",
+            Op::Slice { .. } => "Slice",
+            Op::Upsample { .. } => "Upsample",
             Op::FakeQuantize { .. } => "FakeQuantize",
         }
     }

@@ -110,6 +110,14 @@ pub(crate) fn infer_op(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, Str
             let [x] = fixed(operands)?;
             pad(x, begin, end)?
         }
+        Op::Slice { begin, end } => {
+            let [x] = fixed(operands)?;
+            slice(x, begin, end)?
+        }
+        Op::Upsample { factors } => {
+            let [x] = fixed(operands)?;
+            upsample(x, factors)?
+        }
         Op::FakeQuantize { levels } => fake_quantize(*levels, operands)?,
     };
     match elements(&out) {
@@ -313,6 +321,22 @@ fn pad(x: &[usize], begin: &[usize], end: &[usize]) -> Result<Vec<usize>, String
     Ok(x.iter().zip(begin.iter().zip(end)).map(|(d, (b, e))| d.saturating_add(*b).saturating_add(*e)).collect())
 }
 
+fn slice(x: &[usize], begin: &[usize], end: &[usize]) -> Result<Vec<usize>, String> {
+    let fits = begin.len() == x.len() && end.len() == x.len();
+    if !fits || begin.iter().zip(end).zip(x).any(|((b, e), d)| b >= e || e > d) {
+        return Err(format!("elements {begin:?} to {end:?} are no part of shape {x:?}"));
+    }
+    Ok(begin.iter().zip(end).map(|(b, e)| e - b).collect())
+}
+
+fn upsample(x: &[usize], factors: &[usize]) -> Result<Vec<usize>, String> {
+    if factors.len() != x.len() || factors.contains(&0) {
+        return Err(format!("factors {factors:?} must be at least 1 for every axis of {x:?}"));
+    }
+    // What saturates is refused as too large by the caller.
+    Ok(x.iter().zip(factors).map(|(d, f)| d.saturating_mul(*f)).collect())
+}
+
 fn fake_quantize(levels: u32, operands: &[&[usize]]) -> Result<Vec<usize>, String> {
     let [x, limits @ ..] = fixed::<5>(operands)?;
     if levels < 2 {
@@ -381,6 +405,12 @@ mod tests {
         refused(Op::Transpose { perm: vec![0, 1, 2] }, &[x]);
         refused(Op::Transpose { perm: vec![0, 1, 2, 4] }, &[x]);
         refused(Op::Pad { begin: vec![0; 4], end: vec![0, usize::MAX, 0, 0], value: 0.0 }, &[x]);
+        refused(Op::Slice { begin: vec![0; 4], end: vec![1, 4, 4, 3] }, &[x]);
+        refused(Op::Slice { begin: vec![0, 2, 0, 0], end: vec![1, 2, 4, 2] }, &[x]);
+        refused(Op::Slice { begin: vec![0; 3], end: vec![1; 3] }, &[x]);
+        refused(Op::Upsample { factors: vec![1, 2, 0, 1] }, &[x]);
+        refused(Op::Upsample { factors: vec![1, 2, 2] }, &[x]);
+        refused(Op::Upsample { factors: vec![1, usize::MAX, 2, 1] }, &[x]);
         refused(Op::Reduce { op: ReduceOp::Sum, axes: vec![1, 1], keep_dims: false }, &[x]);
         refused(Op::Softmax { axis: 4 }, &[x]);
         refused(Op::MatMul { transpose_a: false, transpose_b: false }, &[&[3], &[3, 2]]);
@@ -426,6 +456,8 @@ mod tests {
             list().prop_map(|shape| Op::Reshape { shape }),
             list().prop_map(|perm| Op::Transpose { perm }),
             (list(), list()).prop_map(|(begin, end)| Op::Pad { begin, end, value: 0.0 }),
+            (list(), list()).prop_map(|(begin, end)| Op::Slice { begin, end }),
+            list().prop_map(|factors| Op::Upsample { factors }),
         ]
     }
 

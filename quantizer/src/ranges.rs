@@ -1,6 +1,6 @@
 //! From observed ranges to scales and zero points: which values share parameters, which have fixed ones.
 
-use carafe_graph::{Graph, Node, Op, PoolKind, ReduceOp, UnaryOp, ValueId};
+use carafe_graph::{Graph, Node, Op, UnaryOp, ValueId};
 
 use crate::report::RangeSource;
 use crate::types::Quant;
@@ -18,12 +18,7 @@ pub(crate) fn activation_operands(node: &Node) -> &[ValueId] {
 
 /// Does the op only move or select bytes, so that its output must have the parameters of its inputs?
 pub(crate) fn moves_bytes(op: &Op) -> bool {
-    match op {
-        Op::Pool2d(p) => p.kind == PoolKind::Max,
-        Op::Reduce { op, .. } => matches!(op, ReduceOp::Max | ReduceOp::Min),
-        Op::Concat { .. } | Op::History { .. } | Op::Reshape { .. } | Op::Transpose { .. } | Op::Pad { .. } => true,
-        _ => false,
-    }
+    op.selects() || matches!(op, Op::History { .. } | Op::Pad { .. })
 }
 
 /// The values that a Softmax made, as it is or moved: their parameters cannot change.

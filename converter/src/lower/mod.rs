@@ -13,7 +13,9 @@ mod pool;
 mod rescale;
 mod reshape;
 mod scale;
+mod slice;
 mod softmax;
+mod upsample;
 
 use std::collections::BTreeMap;
 
@@ -181,6 +183,8 @@ pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, Low
             Op::Concat { axis } => concat::lower(&mut step, *axis)?,
             Op::History { axis, .. } => history::lower(&mut step, *axis)?,
             Op::Reshape { .. } => reshape::lower(&mut step)?,
+            Op::Slice { begin, .. } => slice::lower(&mut step, begin)?,
+            Op::Upsample { factors } => upsample::lower(&mut step, factors)?,
             Op::MatMul { .. } => {
                 return Err(step.unsupported("a matrix product of two activations has no kernel yet"));
             }
@@ -216,6 +220,19 @@ pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, Low
     Ok(cx.out)
 }
 
+/// Of a list with an entry for each axis of a graph's tensor, those of row, column and channel on the device; axes that
+/// the graph has not are `none`. `None` if the batch has another entry, or there are more than four.
+fn axes_hwc(list: &[usize], none: usize) -> Option<(usize, usize, usize)> {
+    match *list {
+        [] => Some((none, none, none)),
+        [c] => Some((none, none, c)),
+        [n, c] if n == none => Some((none, none, c)),
+        [n, t, c] if n == none => Some((t, none, c)),
+        [n, h, w, c] if n == none => Some((h, w, c)),
+        _ => None,
+    }
+}
+
 /// Where an error is: node and type.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -243,19 +260,12 @@ impl Lowering<'_> {
     /// Extents on the device of a graph's shape: batch 1, then row, column, channel.
     fn extents(place: Place<'_>, graph: &Graph, v: ValueId) -> Result<(u16, u16, u16), LowerError> {
         let value = graph.value(v);
-        let hwc = match *value.shape.as_slice() {
-            [] => (1, 1, 1),
-            [c] => (1, 1, c),
-            [1, c] => (1, 1, c),
-            [1, t, c] => (t, 1, c),
-            [1, h, w, c] => (h, w, c),
-            _ => {
-                let what = format!(
-                    "tensor `{}` has shape {:?}; the device runs batch 1 and at most four axes",
-                    value.name, value.shape
-                );
-                return Err(place.unsupported(what));
-            }
+        let Some(hwc) = axes_hwc(&value.shape, 1) else {
+            let what = format!(
+                "tensor `{}` has shape {:?}; the device runs batch 1 and at most four axes",
+                value.name, value.shape
+            );
+            return Err(place.unsupported(what));
         };
         let fit = |x: usize| u16::try_from(x).ok().filter(|&x| x > 0 && x < u16::MAX);
         match (fit(hwc.0), fit(hwc.1), fit(hwc.2)) {

@@ -34,7 +34,7 @@ pub fn remove_dead(graph: &mut Graph) -> Result<usize, PassError> {
     Ok(before - graph.nodes.len() - graph.values.len())
 }
 
-/// Removes nodes that return an operand as it is: Transpose, Reshape and Pad that change nothing, Concat of one,
+/// Removes nodes that return an operand as it is: Transpose, Reshape, Pad, Slice and Upsample that change nothing, Concat of one,
 /// x + 0, x · 1 and their like.
 pub fn remove_no_ops(graph: &mut Graph) -> Result<usize, PassError> {
     rewrite::each_node(graph, |graph, i, uses| {
@@ -48,7 +48,7 @@ fn unchanged(graph: &Graph, node: &Node) -> Option<ValueId> {
     let same_shape = |v: ValueId| graph.value(v).shape == graph.value(node.outputs[0]).shape;
     let nothing = match &node.op {
         Op::Transpose { perm } => perm.is_sorted(),
-        Op::Reshape { .. } => same_shape(first),
+        Op::Reshape { .. } | Op::Slice { .. } | Op::Upsample { .. } => same_shape(first),
         Op::Pad { begin, end, .. } => begin.iter().chain(end).all(|&n| n == 0),
         Op::Concat { .. } => node.inputs.len() == 1,
         Op::Reduce { axes, .. } => axes.iter().all(|&a| graph.value(first).shape[a] == 1) && same_shape(first),

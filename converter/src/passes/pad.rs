@@ -101,13 +101,9 @@ fn is_never_negative(graph: &Graph, uses: &Uses, value: ValueId, depth: usize) -
             | UnaryOp::Abs,
         )
         | Op::Softmax { .. } => true,
-        Op::Reduce { op: ReduceOp::Mean | ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min, .. }
-        | Op::Pool2d(_)
-        | Op::History { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. } => from(0),
+        Op::Reduce { op: ReduceOp::Mean | ReduceOp::Sum, .. } | Op::Pool2d(_) | Op::History { .. } => from(0),
         Op::Pad { value, .. } => *value >= 0.0 && from(0),
-        Op::Concat { .. } => (0..node.inputs.len()).all(from),
+        op if op.selects() => (0..node.inputs.len()).all(from),
         // Every result lies between the two limits of the output.
         Op::FakeQuantize { .. } => from(3) && from(4),
         _ => false,

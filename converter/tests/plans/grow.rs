@@ -17,7 +17,7 @@ pub struct Growing {
 type Make = fn(&mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId>;
 
 /// What can be added, and how often.
-const MAKERS: [(usize, Make); 14] = [
+const MAKERS: &[(usize, Make)] = &[
     (2, conv),
     (2, depthwise),
     (1, pool),
@@ -25,6 +25,10 @@ const MAKERS: [(usize, Make); 14] = [
     (2, concat),
     (1, skip),
     (1, bottleneck),
+    (2, upsample),
+    (2, slice),
+    (1, unet),
+    (1, split),
     (2, unary),
     (1, mean),
     (1, dense),
@@ -166,6 +170,77 @@ fn bottleneck(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
     let y = g.m.reshape(y, &[1, h, w, c]);
     let y = g.m.conv3(y, 1 + n.below(4));
     Some(g.m.concat(&[x, y]))
+}
+
+/// Enlarges a map that is small enough.
+fn upsample(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, _] = g.m.shape(x)[..] else { return None };
+    let factors = [1 + n.below(3), 1 + n.below(3)];
+    (h * factors[0] <= 24 && w * factors[1] <= 24).then(|| g.m.upsample(x, factors))
+}
+
+/// Any part of a map, most often all rows and columns of some channels.
+fn slice(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, c] = g.m.shape(x)[..] else { return None };
+    let crop = n.below(3) == 0;
+    let mut part = |extent: usize, some: bool| {
+        let from = if some { n.below(extent) } else { 0 };
+        (from, if some { from + 1 + n.below(extent - from) } else { extent })
+    };
+    let ranges = [part(h, crop), part(w, crop), part(c, true)];
+    Some(g.m.slice(x, ranges))
+}
+
+/// A U-net: down, through, enlarged again, cut to the size of what it started from, and joined with that.
+fn unet(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, c] = g.m.shape(x)[..] else { return None };
+    if c > 6 || h > 16 || w > 16 {
+        return None;
+    }
+    let mut y = match n.below(3) {
+        0 => g.m.pool(x, PoolKind::Max, 2, 2, 1),
+        _ => g.m.conv(x, 1 + n.below(6), Conv2d { activation: activation(n), ..plain(2, 1) }, [3, 3]),
+    };
+    match n.below(3) {
+        0 => {}
+        1 => y = g.m.conv3(y, 1 + n.below(4)),
+        // One level deeper.
+        _ => y = unet(g, y, n).unwrap_or(y),
+    }
+    let mut y = g.m.upsample(y, [2, 2]);
+    g.maps.push(y);
+    let [_, up_h, up_w, up_c] = g.m.shape(y)[..] else { return None };
+    if [up_h, up_w] != [h, w] {
+        let (top, left) = (n.below(up_h - h + 1), n.below(up_w - w + 1));
+        y = g.m.slice(y, [(top, top + h), (left, left + w), (0, up_c)]);
+    }
+    let joined = g.m.concat(&[x, y]);
+    Some(if n.below(2) == 0 { g.m.conv3(joined, 1 + n.below(4)) } else { joined })
+}
+
+/// Channels split in two, one part or both through layers, and joined again, as it is or exchanged.
+fn split(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, c] = g.m.shape(x)[..] else { return None };
+    if c < 2 {
+        return None;
+    }
+    let at = 1 + n.below(c - 1);
+    let mut parts = [(0, at), (at, c)].map(|channels| g.m.slice(x, [(0, h), (0, w), channels]));
+    for part in &mut parts {
+        for _ in 0..n.below(3) {
+            let channels = g.m.shape(*part)[3];
+            *part = match n.below(3) {
+                0 => g.m.conv3(*part, channels),
+                1 => g.m.conv(*part, 1, Conv2d { groups: 0, activation: activation(n), ..plain(1, 1) }, [3, 3]),
+                _ => g.m.unary(*part, UnaryOp::HardSwish),
+            };
+            g.maps.push(*part);
+        }
+    }
+    if n.below(2) == 0 {
+        parts.reverse();
+    }
+    Some(g.m.concat(&parts))
 }
 
 fn unary(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {

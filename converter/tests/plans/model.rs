@@ -124,6 +124,15 @@ impl Model {
         self.node(Op::Concat { axis }, parts)
     }
 
+    pub fn upsample(&mut self, x: ValueId, [h, w]: [usize; 2]) -> ValueId {
+        self.node(Op::Upsample { factors: vec![1, h, w, 1] }, &[x])
+    }
+
+    /// Rows, columns and channels from .. to.
+    pub fn slice(&mut self, x: ValueId, [h, w, c]: [(usize, usize); 3]) -> ValueId {
+        self.node(Op::Slice { begin: vec![0, h.0, w.0, c.0], end: vec![1, h.1, w.1, c.1] }, &[x])
+    }
+
     pub fn reshape(&mut self, x: ValueId, shape: &[usize]) -> ValueId {
         self.node(Op::Reshape { shape: shape.to_vec() }, &[x])
     }

@@ -13,7 +13,9 @@ mod lut;
 mod mean;
 mod pool;
 mod reshape;
+mod slice;
 mod softmax;
+mod upsample;
 mod window;
 
 pub use add::{Add, AddRecord};
@@ -26,7 +28,9 @@ pub use lut::{Lut, LutRecord};
 pub use mean::{Mean, MeanRecord};
 pub use pool::{AvgPool2d, MaxPool2d, PoolRecord};
 pub use reshape::Reshape;
+pub use slice::{Slice, SliceRecord};
 pub use softmax::{Softmax, SoftmaxRecord};
+pub use upsample::{Upsample, UpsampleRecord};
 
 use crate::arithmetic::{Native, Tflite};
 use crate::{Cx, OpCode, Registry};
@@ -45,6 +49,8 @@ pub static ALL: Registry<'static> = crate::registry![
     Concat,
     Reshape,
     History,
+    Upsample,
+    Slice,
     Conv2d<Tflite>,
     DepthwiseConv2d<Tflite>,
     Dense<Tflite>,
@@ -84,6 +90,8 @@ codes! {
     Concat = 10,
     Reshape = 11,
     History = 12,
+    Upsample = 13,
+    Slice = 14,
 }
 
 /// Brings the first operand's band to where the result is made, for ops that go on in place there.
@@ -94,11 +102,16 @@ fn bring(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
     }
     let rows = cx.inputs[0];
     cx.out.each((y0, y1), rows.contiguous(), &mut |y, x, to| {
-        // `copy_from_slice` would bring in a panic for slices of unequal length.
-        let from = rows.run(y, x, to.len())?;
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
+        copy(to, rows.run(y, x, to.len())?);
         Some(())
     })
+}
+
+/// Copies as much as there is of both.
+#[inline(never)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    // `copy_from_slice` would bring in a panic for slices of unequal length.
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
 }

@@ -224,6 +224,8 @@ pub fn evaluate(node: &Node, operands: &[&Tensor]) -> Result<Tensor, GraphError>
         Op::Reshape { .. } => return Ok(Tensor { shape: out_shape, data: operands[0].data.clone() }),
         Op::Transpose { perm } => movement::transpose(x.0, x.1, perm, &out_shape),
         Op::Pad { begin, value, .. } => movement::pad(x.0, x.1, begin, *value, &out_shape),
+        Op::Slice { begin, .. } => movement::slice(x.0, x.1, begin, &out_shape),
+        Op::Upsample { factors } => movement::upsample(x.0, x.1, factors, &out_shape),
         Op::FakeQuantize { levels } => {
             elementwise::fake_quantize(*levels, [x, floats[1], floats[2], floats[3], floats[4]])
         }

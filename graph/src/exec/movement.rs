@@ -28,6 +28,26 @@ pub(super) fn pad(x: &[f32], x_shape: &[usize], begin: &[usize], value: f32, out
     out
 }
 
+pub(super) fn slice(x: &[f32], x_shape: &[usize], begin: &[usize], out_shape: &[usize]) -> Vec<f32> {
+    let own = strides(x_shape);
+    let base: usize = begin.iter().zip(&own).map(|(b, s)| b * s).sum();
+    let mut out = Vec::with_capacity(out_shape.iter().product());
+    Walk::new(out_shape, [&own]).rows(|[at], [step], n| out.extend((0..n).map(|i| x[base + at + i * step])));
+    out
+}
+
+pub(super) fn upsample(x: &[f32], x_shape: &[usize], factors: &[usize], out_shape: &[usize]) -> Vec<f32> {
+    // Each axis of the result as two: which element of the operand, and which of its copies.
+    let (mut extents, mut steps) = (Vec::new(), Vec::new());
+    for ((&extent, &factor), step) in x_shape.iter().zip(factors).zip(strides(x_shape)) {
+        extents.extend([extent, factor]);
+        steps.extend([step, 0]);
+    }
+    let mut out = Vec::with_capacity(out_shape.iter().product());
+    Walk::new(&extents, [&steps]).rows(|[at], [step], n| out.extend((0..n).map(|i| x[at + i * step])));
+    out
+}
+
 /// `past` (zeros, if there is none) and then `x` along an axis.
 pub(super) fn history(past: Option<&[f32]>, x: (&[f32], &[usize]), axis: usize, out_shape: &[usize]) -> Vec<f32> {
     let mut shape = out_shape.to_vec();

@@ -90,7 +90,8 @@ fn derive(graph: &Graph, node: &Node, operands: &[Range]) -> Option<Range> {
         Op::Binary { op, activation } => (binary(*op, x, *operands.get(1)?)?, *activation),
         Op::Unary(op) => (unary(*op, x)?, Activation::None),
         Op::Pool2d(p) if p.kind == PoolKind::AverageIncludePad => ((x.0.min(0.0), x.1.max(0.0)), Activation::None),
-        Op::Pool2d(_) | Op::Transpose { .. } | Op::Reshape { .. } => (x, Activation::None),
+        op if op.selects() => (operands.iter().fold(x, |a, b| (a.0.min(b.0), a.1.max(b.1))), Activation::None),
+        Op::Pool2d(_) => (x, Activation::None),
         // Before the beginning are zeros.
         Op::History { .. } => ((x.0.min(0.0), x.1.max(0.0)), Activation::None),
         Op::Reduce { op: ReduceOp::Sum, axes, .. } => {
@@ -100,9 +101,8 @@ fn derive(graph: &Graph, node: &Node, operands: &[Range]) -> Option<Range> {
         }
         Op::Reduce { .. } => (x, Activation::None),
         Op::Softmax { .. } => ((0.0, 1.0), Activation::None),
-        Op::Concat { .. } => (operands.iter().fold(x, |a, b| (a.0.min(b.0), a.1.max(b.1))), Activation::None),
         Op::Pad { value, .. } => ((x.0.min(*value), x.1.max(*value)), Activation::None),
-        Op::MatMul { .. } | Op::FakeQuantize { .. } => return None,
+        _ => return None,
     };
     let (low, high) = (activation.apply(range.0), activation.apply(range.1));
     (low.is_finite() && high.is_finite() && low <= high).then_some((low, high))

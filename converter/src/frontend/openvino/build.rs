@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::HashMap, rc::Rc};
 
-use carafe_graph::{Data, Graph, Op, Tensor, Value, ValueId, shape};
+use carafe_graph::{Data, Graph, Node, Op, Tensor, Value, ValueId, shape};
 
 use super::{
     constants::{Element, Kind, Reader},
@@ -56,6 +56,8 @@ pub(super) struct Cx<'m, 'a> {
     /// The operation set in which the layer's meaning was last changed.
     pub revision: u32,
     pub inputs: Vec<Operand>,
+    /// Outputs behind the first.
+    pub further: Vec<Operand>,
     graph: &'m mut Graph,
     pub variables: &'m mut Variables,
     /// Index of the layer.
@@ -82,6 +84,11 @@ impl Cx<'_, '_> {
     /// The extents of a value.
     pub fn extents(&self, id: ValueId) -> &[usize] {
         &self.graph.value(id).shape
+    }
+
+    /// The node that makes a value.
+    pub fn producer(&self, id: ValueId) -> Option<&Node> {
+        self.graph.nodes.iter().find(|n| n.outputs.contains(&id))
     }
 
     /// Operand `i` as a value of the graph, which holds floats.
@@ -280,7 +287,7 @@ pub(super) fn graph(ir: &Ir<'_>, bin: &[u8], file: &str, name: String) -> Result
     for (i, layer) in ir.layers.iter().enumerate().filter(|(_, l)| l.ty == "Parameter") {
         match parameter(layer, &mut b.graph) {
             Ok(operand) => {
-                b.made.insert(i, operand);
+                b.made.insert(i, vec![operand]);
             }
             Err(fault) => b.report(i, layer, fault)?,
         }
@@ -312,8 +319,8 @@ struct Builder<'b> {
     constants: Reader<'b>,
     budget: usize,
     variables: Variables,
-    /// The first output of each layer done.
-    made: HashMap<usize, Operand>,
+    /// The outputs that can be read of each layer done.
+    made: HashMap<usize, Vec<Operand>>,
     unsupported: Vec<(usize, UnsupportedLayer)>,
 }
 
@@ -321,36 +328,37 @@ impl Builder<'_> {
     fn layer(&mut self, ir: &Ir<'_>, i: usize) -> Result<(), FrontendError> {
         let layer = &ir.layers[i];
         let done = self.operands(ir, i).and_then(|inputs| match layer.ty {
-            "Result" => self.result(ir, i, inputs),
+            "Result" => self.result(ir, i, inputs).map(|operand| vec![operand]),
             _ => self.convert(layer, i, inputs),
         });
-        let operand = match done {
-            Ok(operand) => operand,
+        let outputs = match done {
+            Ok(outputs) => outputs,
             Err(fault) => {
                 let failed_before =
-                    layer.sources.iter().any(|s| matches!(self.made.get(&s.layer), Some(Operand::Failed(_))));
+                    layer.sources.iter().any(|s| matches!(self.made(s), None | Some(Operand::Failed(_))));
                 match fault {
                     Fault::Consequence => {}
                     Fault::Invalid { .. } if failed_before => {}
                     fault => self.report(i, layer, fault)?,
                 }
-                self.placeholder(layer)
+                (0..layer.outputs.len().max(1)).map(|output| self.placeholder(layer, output)).collect()
             }
         };
-        self.made.insert(i, operand);
+        self.made.insert(i, outputs);
         Ok(())
+    }
+
+    /// What an input port reads, if it can be read.
+    fn made(&self, source: &super::xml::Source) -> Option<&Operand> {
+        self.made.get(&source.layer)?.get(source.output)
     }
 
     /// The operands of a layer.
     fn operands(&self, ir: &Ir<'_>, i: usize) -> Result<Vec<Operand>, Fault> {
         let one = |s: &super::xml::Source| {
             let from = &ir.layers[s.layer];
-            let operand = self.made.get(&s.layer).cloned().unwrap_or(Operand::Failed(None));
-            // Of what is split, only the last part can be read.
-            let last = s.output + 1 == from.outputs.len();
-            let readable = if matches!(from.ty, "Split" | "VariadicSplit") { last } else { s.output == 0 };
-            if readable || matches!(operand, Operand::Failed(_)) {
-                return Ok(operand);
+            if let Some(operand) = self.made(s) {
+                return Ok(operand.clone());
             }
             Err(Fault::unsupported(format!(
                 "it reads output {} of `{}` ({}), which is not supported",
@@ -362,33 +370,31 @@ impl Builder<'_> {
         ir.layers[i].sources.iter().map(one).collect()
     }
 
-    fn convert(&mut self, layer: &Layer<'_>, index: usize, inputs: Vec<Operand>) -> Result<Operand, Fault> {
+    fn convert(&mut self, layer: &Layer<'_>, index: usize, inputs: Vec<Operand>) -> Result<Vec<Operand>, Fault> {
         let (op, revision) = ops::find(layer)?;
         if !op.operands.contains(&inputs.len()) {
             return Err(Fault::invalid(format!("{} operands, {:?} expected", inputs.len(), op.operands)));
         }
-        let operand = match op.build {
-            ops::Build::Constant => Operand::constant(&layer.name, self.constants.read(layer)?),
+        let outputs = match op.build {
+            ops::Build::Constant => vec![Operand::constant(&layer.name, self.constants.read(layer)?)],
             ops::Build::Layer(build) => {
                 let failed = inputs.iter().any(|o| matches!(o, Operand::Failed(_)));
                 let (graph, budget, variables) = (&mut self.graph, &mut self.budget, &mut self.variables);
-                let mut cx = Cx { layer, revision, inputs, graph, variables, index, budget };
+                let mut cx = Cx { layer, revision, inputs, further: vec![], graph, variables, index, budget };
                 match build(&mut cx)? {
                     Operand::Value { .. } if failed => return Err(Fault::Consequence),
-                    operand => operand,
+                    first => [first].into_iter().chain(cx.further).collect(),
                 }
             }
         };
-        let shape = match &operand {
-            Operand::Constant(c) => &c.tensor.shape,
-            Operand::Value { id, .. } => &self.graph.value(*id).shape,
-            Operand::Failed(_) => return Ok(operand),
-        };
-        // Of what is split, the last output is the one.
-        let output =
-            if matches!(layer.ty, "Split" | "VariadicSplit") { layer.outputs.len().saturating_sub(1) } else { 0 };
-        agrees(layer, output, shape)?;
-        Ok(operand)
+        for (output, operand) in outputs.iter().enumerate() {
+            match operand {
+                Operand::Constant(c) => agrees(layer, output, &c.tensor.shape)?,
+                Operand::Value { id, .. } => agrees(layer, output, &self.graph.value(*id).shape)?,
+                Operand::Failed(_) => {}
+            }
+        }
+        Ok(outputs)
     }
 
     /// A `Result`: an output of the model.
@@ -397,7 +403,7 @@ impl Builder<'_> {
         let source = layer.sources.first().filter(|_| inputs.len() == 1);
         let source = source.ok_or_else(|| Fault::invalid(format!("{} operands, one expected", inputs.len())))?;
         let (graph, budget, variables) = (&mut self.graph, &mut self.budget, &mut self.variables);
-        let mut cx = Cx { layer, revision: 1, inputs, graph, variables, index: i, budget };
+        let mut cx = Cx { layer, revision: 1, inputs, further: vec![], graph, variables, index: i, budget };
         let id = cx.value(0)?;
         let port = ir.layers[source.layer].outputs.get(source.output);
         let name = layer.output_names.and_then(first_name).or_else(|| port.and_then(|p| p.names).and_then(first_name));
@@ -410,9 +416,9 @@ impl Builder<'_> {
         Ok(Operand::value(id))
     }
 
-    /// Stands for the output of a layer that can't be converted.
-    fn placeholder(&mut self, layer: &Layer<'_>) -> Operand {
-        let dims = layer.outputs.first().map(|p| &p.dims).filter(|d| !d.is_empty());
+    /// Stands for an output of a layer that can't be converted.
+    fn placeholder(&mut self, layer: &Layer<'_>, output: usize) -> Operand {
+        let dims = layer.outputs.get(output).map(|p| &p.dims).filter(|d| !d.is_empty());
         let shape = dims.and_then(|d| d.iter().copied().collect::<Option<Vec<_>>>()).filter(|s| bounded(s).is_ok());
         Operand::Failed(shape.map(|s| self.graph.add_value(&layer.name, s)))
     }

@@ -88,11 +88,7 @@ impl Census {
 }
 
 fn is_nchw(op: &Op) -> bool {
-    match op {
-        Op::Conv2d(p) => p.layout == Layout::Nchw,
-        Op::Pool2d(p) => p.layout == Layout::Nchw,
-        _ => false,
-    }
+    op.layout() == Some(Layout::Nchw)
 }
 
 /// The 4-D values that reach an NCHW op, or a Transpose to NHWC, through nothing but ops that take any order.
@@ -102,14 +98,11 @@ fn wants_nhwc(graph: &Graph) -> Vec<bool> {
         let wanted = match &node.op {
             op if is_nchw(op) => true,
             Op::Transpose { perm } => perm == NHWC,
-            Op::Unary(_)
-            | Op::Binary { .. }
-            | Op::Concat { .. }
-            | Op::History { .. }
-            | Op::Pad { .. }
-            | Op::Softmax { .. }
-            | Op::FakeQuantize { .. } => wants[node.outputs[0].0],
-            _ => false,
+            Op::Binary { .. } | Op::Concat { .. } | Op::FakeQuantize { .. } => wants[node.outputs[0].0],
+            op => {
+                let any_order = op.reordered(&identity(graph.value(node.inputs[0]).shape.len())).is_some();
+                any_order && wants[node.outputs[0].0]
+            }
         };
         let operands = if is_nchw(&node.op) { &node.inputs[..1] } else { &node.inputs[..] };
         for v in operands.iter().filter(|v| wanted && graph.value(**v).shape.len() == 4) {

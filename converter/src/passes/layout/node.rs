@@ -12,40 +12,15 @@ impl Rebuild<'_> {
     pub(super) fn node(&mut self, node: &Node) -> Result<(), GraphError> {
         let x = node.inputs[0];
         let x_rank = self.old.value(x).shape.len();
+        if let Some(layout) = node.op.layout() {
+            return self.in_order(node, node.op.clone().with_layout(Layout::Nhwc), spatial(layout));
+        }
+        let order = self.order(x).unwrap_or_else(|| identity(x_rank));
+        if let Some(op) = node.op.reordered(&order) {
+            return self.in_order(node, op, order);
+        }
         match &node.op {
-            Op::Conv2d(p) => {
-                let order = spatial(p.layout);
-                let mut p = p.clone();
-                p.layout = Layout::Nhwc;
-                self.in_order(node, Op::Conv2d(p), order)
-            }
-            Op::Pool2d(p) => {
-                let order = spatial(p.layout);
-                let mut p = p.clone();
-                p.layout = Layout::Nhwc;
-                self.in_order(node, Op::Pool2d(p), order)
-            }
-            Op::Unary(_) => {
-                let order = self.order(x).unwrap_or_else(|| identity(x_rank));
-                self.in_order(node, node.op.clone(), order)
-            }
-            Op::Softmax { axis } => {
-                let order = self.order(x).unwrap_or_else(|| identity(x_rank));
-                let axis = inverse(&order)[*axis];
-                self.in_order(node, Op::Softmax { axis }, order)
-            }
-            Op::History { axis, keep } => {
-                let order = self.order(x).unwrap_or_else(|| identity(x_rank));
-                let axis = inverse(&order)[*axis];
-                self.in_order(node, Op::History { axis, keep: *keep }, order)
-            }
-            Op::Pad { begin, end, value } => {
-                let order = self.order(x).unwrap_or_else(|| identity(x_rank));
-                let (begin, end) = (permuted(begin, &order), permuted(end, &order));
-                self.in_order(node, Op::Pad { begin, end, value: *value }, order)
-            }
             Op::Reduce { op, axes, keep_dims } => {
-                let order = self.order(x).unwrap_or_else(|| identity(x_rank));
                 let back = inverse(&order);
                 let mut stored_axes: Vec<usize> = axes.iter().map(|&a| back[a]).collect();
                 stored_axes.sort_unstable();
@@ -75,6 +50,14 @@ impl Rebuild<'_> {
                 let (b, flip_b) = self.matrix(node.inputs[1])?;
                 let op = Op::MatMul { transpose_a: transpose_a ^ flip_a, transpose_b: transpose_b ^ flip_b };
                 self.emit(node, op, vec![a, b], identity(self.old.value(node.outputs[0]).shape.len()))
+            }
+            // Everything in its own order.
+            op => {
+                let own = |v: &ValueId| identity(self.old.value(*v).shape.len());
+                let out_order = own(&node.outputs[0]);
+                let orders: Vec<_> = node.inputs.iter().map(|v| (*v, own(v))).collect();
+                let inputs = orders.iter().map(|(v, order)| self.operand(*v, order)).collect::<Result<_, _>>()?;
+                self.emit(node, op.clone(), inputs, out_order)
             }
         }
     }

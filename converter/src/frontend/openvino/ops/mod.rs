@@ -10,11 +10,13 @@ use super::{
 
 mod convolution;
 mod elementwise;
+mod interpolate;
 mod pool;
 mod product;
 mod quantize;
 mod reduce;
 mod shape;
+mod slice;
 pub(super) mod state;
 mod window;
 
@@ -68,6 +70,7 @@ static SUPPORTED: &[Supported] = &[
     op("HSigmoid", &[5], 1, 1, elementwise::unary),
     op("HSwish", &[4], 1, 1, elementwise::unary),
     op("HardSigmoid", &[1], 3, 3, elementwise::hard_sigmoid),
+    op("Interpolate", &[1, 4, 11], 2, 4, interpolate::interpolate),
     op("Log", &[1], 1, 1, elementwise::unary),
     op("MatMul", &[1], 2, 2, product::matmul),
     op("MaxPool", &[1, 8, 14], 1, 1, pool::max),
@@ -88,20 +91,20 @@ static SUPPORTED: &[Supported] = &[
     op("Reshape", &[1], 2, 2, shape::reshape),
     op("ShapeOf", &[1, 3], 1, 1, shape::shape_of),
     op("Sigmoid", &[1], 1, 1, elementwise::unary),
-    op("Slice", &[8], 4, 5, state::slice),
+    op("Slice", &[8], 4, 5, slice::slice),
     op("SoftMax", &[1, 8], 1, 1, reduce::softmax),
     op("SoftPlus", &[4], 1, 1, elementwise::unary),
-    op("Split", &[1], 2, 2, state::split),
+    op("Split", &[1], 2, 2, slice::split_along),
     op("Sqrt", &[1], 1, 1, elementwise::unary),
     op("SquaredDifference", &[1], 2, 2, elementwise::binary),
     op("Squeeze", &[1, 15], 1, 2, shape::squeeze),
-    op("StridedSlice", &[1], 3, 4, state::strided_slice),
+    op("StridedSlice", &[1], 3, 4, slice::strided_slice),
     op("Subtract", &[1], 2, 2, elementwise::binary),
     op("Swish", &[4], 1, 2, elementwise::swish),
     op("Tanh", &[1], 1, 1, elementwise::unary),
     op("Transpose", &[1], 2, 2, shape::transpose),
     op("Unsqueeze", &[1], 2, 2, shape::unsqueeze),
-    op("VariadicSplit", &[1], 3, 3, state::split),
+    op("VariadicSplit", &[1], 3, 3, slice::split_along),
 ];
 
 /// The entry for a layer, and the operation set in which its meaning was last changed.
