@@ -18,6 +18,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset1 as v1
 import openvino.opset15 as op
+from openvino.utils.node_factory import NodeFactory
 
 HERE = Path(__file__).resolve().parent / "ops"
 SEED = 20261122
@@ -325,6 +326,56 @@ many("move", {
     "transpose_to_nchw": lambda rng: op.transpose(x(1, 4, 5, 3), ints(0, 3, 1, 2)),
     "transpose_rank3": lambda rng: op.transpose(x(2, 3, 5), ints(2, 0, 1)),
     "transpose_reverse": lambda rng: op.transpose(x(2, 3, 5), ints()),
+})
+
+
+def parts_exchanged(node, order):
+    """The outputs of a split, joined in another order."""
+    return op.concat([node.output(i) for i in order], 1)
+
+
+many("slice", {
+    "channels": lambda rng: op.slice(x(1, 7, 3, 4), ints(2), ints(6), ints(1), ints(1)),
+    "from_the_end": lambda rng: op.slice(x(1, 5, 6, 7), ints(-4, 1), ints(2**31 - 1, -1), ints(1, 1), ints(2, 3)),
+    "all_axes": lambda rng: op.slice(x(2, 5, 6), ints(1, 0, 2), ints(2, 4, 99), ints(1, 1, 1)),
+    "strided_masks": lambda rng: op.strided_slice(
+        x(1, 6, 5, 4), ints(0, 2, 1, 3), ints(0, -1, 4, 9), ints(1, 1, 1, 1), [1, 0, 0, 1], [1, 0, 0, 1]
+    ),
+    "strided_shrink": lambda rng: op.strided_slice(
+        x(1, 6, 5), ints(0, -1), ints(0, 0), ints(1, 1), [1, 0], [1, 0], [], [0, 1]
+    ),
+    "split": lambda rng: parts_exchanged(op.split(x(1, 6, 3, 5), op.constant(np.int64(1)), 3), [2, 0, 1]),
+    "variadic_split": lambda rng: parts_exchanged(op.variadic_split(x(1, 7, 3, 2), ints(1), ints(1, -1, 2)), [1, 2, 0]),
+})
+
+
+def enlarged(shape, scales, coordinates="half_pixel", nearest="round_prefer_floor", by="scales", opset=11, axes=(2, 3)):
+    """Interpolate of mode nearest; `by` sizes or scales."""
+
+    def build(rng):
+        y, axis_list = x(*shape), ints(*axes)
+        sizes = ints(*(shape[a] * s for a, s in zip(axes, scales)))
+        factors = op.constant(np.array(scales, np.float32))
+        attributes = {
+            "mode": "nearest", "shape_calculation_mode": by, "coordinate_transformation_mode": coordinates,
+            "nearest_mode": nearest, "antialias": False, "pads_begin": [0], "pads_end": [0], "cube_coeff": -0.75,
+        }  # fmt: skip
+        operands = [y, sizes, factors, axis_list] if opset == 4 else [y, sizes if by == "sizes" else factors, axis_list]
+        return NodeFactory(f"opset{opset}").create("Interpolate", [o.output(0) for o in operands], attributes)
+
+    return build
+
+
+many("upsample", {
+    "2x2": enlarged([1, 3, 4, 5], (2, 2)),
+    "3x2_asymmetric": enlarged([1, 2, 5, 3], (3, 2), "asymmetric", "floor", "sizes"),
+    "columns_tf": enlarged([1, 2, 3, 4], (1, 5), "tf_half_pixel_for_nn", "floor", "sizes", opset=4),
+    "3x3_simple": enlarged([1, 2, 3, 7], (3, 3), "asymmetric", "simple", opset=4),
+    "4x7_prefer_ceil": enlarged([1, 2, 3, 3], (4, 7), "pytorch_half_pixel", "round_prefer_ceil", "sizes"),
+    "2x2_asymmetric_rounded": enlarged([1, 2, 5, 6], (2, 2), "asymmetric", opset=4),
+    "2x2_align_corners": enlarged([1, 2, 3, 5], (2, 2), "align_corners"),
+    "nhwc": enlarged([1, 3, 4, 5], (2, 3), axes=(1, 2)),
+    "line": enlarged([1, 3, 6], (2,), axes=(2,)),
 })
 
 

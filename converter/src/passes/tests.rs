@@ -46,7 +46,7 @@ impl Builder {
         let shape = self.graph.value(x).shape.clone();
         let channel = if layout == Layout::Nchw { 1 } else { 3 };
         let c = shape[channel];
-        let made = match self.dice.roll(13) {
+        let made = match self.dice.roll(15) {
             0 | 1 => {
                 let k = 1 + self.dice.roll(3);
                 let depthwise = self.dice.roll(2) == 0;
@@ -125,6 +125,15 @@ impl Builder {
                 let axes = if layout == Layout::Nchw { vec![2, 3] } else { vec![1, 2] };
                 let pooled = self.add(Op::Reduce { op: ReduceOp::Mean, axes, keep_dims: true }, &[x]);
                 pooled.and_then(|p| self.add(binary(BinaryOp::Mul), &[x, p]))
+            }
+            12 => {
+                let begin: Vec<usize> = shape.iter().map(|&d| self.dice.roll(d)).collect();
+                let end = shape.iter().zip(&begin).map(|(&d, &b)| b + 1 + self.dice.roll(d - b)).collect();
+                self.add(Op::Slice { begin, end }, &[x])
+            }
+            13 if shape.iter().product::<usize>() < 1000 => {
+                let factors = vec![1, 1 + self.dice.roll(2), 1 + self.dice.roll(3), 1 + self.dice.roll(2)];
+                self.add(Op::Upsample { factors }, &[x])
             }
             _ => {
                 let axis = self.dice.roll(4);

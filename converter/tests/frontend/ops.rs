@@ -320,6 +320,85 @@ fn pads() {
 }
 
 #[test]
+fn slices() {
+    let slice = |begin: &'static [i64], end: &'static [i64], steps: &'static [i64], axes: &'static [i64]| {
+        move |w: &mut Writer| [begin, end, steps, axes].map(|l| w.integers(l)).to_vec()
+    };
+    let graph = one("Slice", "opset8", "", slice(&[-3, 1], &[i64::MAX, 5], &[1, 1], &[1, 3]));
+    assert_eq!(*only(&graph), Op::Slice { begin: vec![0, 1, 0, 1], end: vec![1, 4, 6, 5] });
+    let refused_slice = |begin, end, steps, axes| refused("Slice", "opset8", "", slice(begin, end, steps, axes));
+    assert!(refused_slice(&[0], &[6], &[2], &[2]).contains("SpaceToDepth"));
+    assert!(refused_slice(&[3], &[0], &[-1], &[2]).contains("steps of -1"));
+    assert!(refused_slice(&[4], &[4], &[1], &[2]).contains("nothing is left"));
+    assert!(refused_slice(&[4], &[4], &[1], &[7]).contains("axis 7"));
+    assert!(refused_slice(&[4, 4], &[4], &[1], &[2]).contains("differ in number"));
+    let strided = |data: &str, begin: &'static [i64], end: &'static [i64]| {
+        one("StridedSlice", "opset1", data, move |w| vec![w.integers(begin), w.integers(end)])
+    };
+    let masks = r#"begin_mask="1, 0" end_mask="1, 0""#;
+    let graph = strided(masks, &[7, 1], &[7, -1]);
+    assert_eq!(*only(&graph), Op::Slice { begin: vec![0, 1, 0, 0], end: vec![1, 3, 6, 8] });
+    let graph = strided(r#"begin_mask="1" end_mask="1" shrink_axis_mask="0, 1""#, &[0, -1], &[0, 0]);
+    assert_eq!(graph.nodes[0].op, Op::Slice { begin: vec![0, 3, 0, 0], end: vec![1, 4, 6, 8] });
+    assert_eq!(graph.nodes[1].op, Op::Reshape { shape: vec![1, 6, 8] });
+    let newaxis =
+        refused("StridedSlice", "opset1", r#"new_axis_mask="1""#, |w| vec![w.integers(&[0]), w.integers(&[1])]);
+    assert!(newaxis.contains("new_axis_mask"), "{newaxis}");
+}
+
+#[test]
+fn splits_have_all_their_outputs() {
+    let split = |ty: &str, data: &str, constants: &[&[i64]], outputs: &[&[i64]]| {
+        let mut w = Writer::default();
+        let mut inputs = vec![w.input("1,4,6,8")];
+        inputs.extend(constants.iter().map(|c| w.integers(c)));
+        let y = w.stored(ty, "opset1", data, &inputs, outputs);
+        w.read(y).map_err(|e| e.to_string())
+    };
+    let part = |from, to| Op::Slice { begin: vec![0, from, 0, 0], end: vec![1, to, 6, 8] };
+    let graph = split("VariadicSplit", "", &[&[-3], &[1, -1]], &[&[1, 1, 6, 8], &[]]).unwrap();
+    let parts: Vec<_> = graph.nodes.iter().map(|n| n.op.clone()).collect();
+    assert_eq!(parts, [part(0, 1), part(1, 4)]);
+    let two = r#"num_splits="2""#;
+    let graph = split("Split", two, &[&[1]], &[&[], &[1, 2, 6, 8]]).unwrap();
+    let parts: Vec<_> = graph.nodes.iter().map(|n| n.op.clone()).collect();
+    assert_eq!(parts, [part(0, 2), part(2, 4)]);
+    let refused = |ty, data, constants: &[&[i64]], outputs: &[&[i64]]| split(ty, data, constants, outputs).unwrap_err();
+    assert!(refused("Split", r#"num_splits="3""#, &[&[1]], &[&[], &[], &[]]).contains("can't be split"));
+    assert!(refused("VariadicSplit", "", &[&[1], &[1, 2]], &[&[], &[]]).contains("can't be split"));
+    assert!(refused("Split", two, &[&[1]], &[&[], &[1, 3, 6, 8]]).contains("[1, 3, 6, 8]"));
+    assert!(refused("Split", two, &[&[1]], &[&[]]).contains("no output port"));
+}
+
+#[test]
+fn enlarging() {
+    let data = |mode: &str, by: &str, coordinates: &str, nearest: &str| {
+        format!(
+            r#"mode="{mode}" shape_calculation_mode="{by}" coordinate_transformation_mode="{coordinates}" nearest_mode="{nearest}" antialias="false" pads_begin="0" pads_end="0" cube_coeff="-0.75""#
+        )
+    };
+    let sizes = |h: i64, w: i64| move |x: &mut Writer| vec![x.integers(&[h, w]), x.integers(&[2, 3])];
+    let plain = data("nearest", "sizes", "asymmetric", "floor");
+    let graph = one("Interpolate", "opset11", &plain, sizes(18, 16));
+    assert_eq!(*only(&graph), Op::Upsample { factors: vec![1, 1, 3, 2] });
+    let same = one("Interpolate", "opset11", &plain, sizes(6, 8));
+    assert!(same.nodes.is_empty() && same.outputs == same.inputs);
+    let by_scales = data("nearest", "scales", "half_pixel", "round_prefer_floor");
+    let graph = one("Interpolate", "opset4", &by_scales, |w| {
+        vec![w.integers(&[0, 0]), w.floats(&[2], &[2.0, 2.0]), w.integers(&[2, 3])]
+    });
+    assert_eq!(*only(&graph), Op::Upsample { factors: vec![1, 1, 2, 2] });
+    let refused = |data: &str, h, w| refused("Interpolate", "opset11", data, sizes(h, w));
+    let linear = refused(&data("linear_onnx", "sizes", "half_pixel", "floor"), 12, 16);
+    assert!(linear.contains("`linear_onnx` is not supported, nearest is"), "{linear}");
+    assert!(refused(&plain, 9, 16).contains("not enlarged by a whole number"));
+    assert!(refused(&plain, 3, 8).contains("not enlarged by a whole number"));
+    assert!(refused(&data("nearest", "sizes", "asymmetric", "ceil"), 12, 16).contains("rounded down"));
+    assert!(refused(&data("nearest", "guess", "asymmetric", "ceil"), 12, 16).contains("shape_calculation_mode"));
+    assert!(refused(&plain.replace(r#"pads_end="0""#, r#"pads_end="0, 1""#), 12, 16).contains("pads_end"));
+}
+
+#[test]
 fn concat() {
     let graph = one("Concat", "opset1", r#"axis="-3""#, |w| vec![w.zeros(&[1, 2, 6, 8])]);
     assert_eq!(*only(&graph), Op::Concat { axis: 1 });

@@ -3,6 +3,7 @@
 mod elementwise;
 mod frame;
 mod reference;
+mod selection;
 #[path = "../support/mod.rs"]
 mod support;
 mod views;

@@ -288,6 +288,16 @@ fn moving_elements() {
     let z = t(&[2, 1], [7.0, 8.0]);
     assert_eq!(eval(Op::Concat { axis: 1 }, &[&x, &z]), t(&[2, 4], [1.0, 2.0, 3.0, 7.0, 4.0, 5.0, 6.0, 8.0]));
     assert_eq!(eval(Op::Reshape { shape: vec![3, 2] }, &[&x]).shape, [3, 2]);
+    let part = Op::Slice { begin: vec![0, 1], end: vec![2, 3] };
+    assert_eq!(eval(part, &[&x]), t(&[2, 2], [2.0, 3.0, 5.0, 6.0]));
+    assert_eq!(
+        eval(Op::Upsample { factors: vec![1, 2] }, &[&x]),
+        t(&[2, 6], [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, 6.0, 6.0])
+    );
+    assert_eq!(
+        eval(Op::Upsample { factors: vec![2, 1] }, &[&x]),
+        t(&[4, 3], [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 4.0, 5.0, 6.0])
+    );
 }
 
 /// x → Relu → Add(x) with a branch that is an output.

@@ -84,7 +84,7 @@ fn assets() -> Option<PathBuf> {
 fn bundled() -> Vec<Source> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (digits, nncf) = (here.join("../examples/digits"), here.join("golden/nncf"));
-    let state = here.join("golden/state");
+    let (state, unet) = (here.join("golden/state"), here.join("golden/unet"));
     vec![
         Source {
             files: vec![(digits.join("digits"), MANY)],
@@ -93,6 +93,13 @@ fn bundled() -> Vec<Source> {
         },
         // Every form of quantization that NNCF writes.
         Source { files: vec![(nncf.join("tiny"), 16)], ..Source::of(Data::File(nncf.join("tiny.npz"))) },
+        // Enlarging, crops, skips, split branches.
+        Source {
+            files: vec![(unet.join("model"), 12)],
+            calibration: Some(Data::File(unet.join("io.npz"))),
+            layout: Layout::Nchw,
+            ..Source::of(Data::File(unet.join("io.npz")))
+        },
         // A state that goes on from case to case, and fast memory beside the arena.
         Source {
             files: vec![(state.join("model"), 24)],
