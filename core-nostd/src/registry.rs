@@ -29,6 +29,11 @@ impl OpEntry {
         self.code
     }
 
+    /// See [`Kernel::ARITHMETIC`].
+    pub const fn arithmetic(&self) -> Option<u8> {
+        self.arithmetic
+    }
+
     /// See [`Kernel::check`].
     pub fn check(&self, node: &Node<'_>) -> Result<Need, Fault> {
         (self.check)(node)
@@ -54,7 +59,7 @@ impl<'r> Registry<'r> {
     }
 
     /// All entries.
-    pub fn ops(&self) -> &'r [OpEntry] {
+    pub const fn ops(&self) -> &'r [OpEntry] {
         self.ops
     }
 }

@@ -68,9 +68,8 @@ fn attributes(op: &Op) -> String {
         Op::Reshape { .. } => Ok(()),
         Op::Transpose { perm } => write!(s, "perm={perm:?}"),
         Op::Pad { begin, end, value } => write!(s, "begin={begin:?} end={end:?} value={value}"),
-        Op::Slice { begin, end } => write!(s, "begin={begin:?} end={end:?}"),
-        Op::Upsample { factors } => write!(s, "factors={factors:?}"),
         Op::FakeQuantize { levels } => write!(s, "levels={levels}"),
+        op => write!(s, "{op:?}"),
     };
     s.trim_start().to_string()
 }
