@@ -103,7 +103,7 @@ fn exceeded(builds: &[BuildSizes], ops: &[OpSize]) -> Vec<Exceeded> {
             let limit = limits::PROGRAMS.iter().find(|limit| limit.name == program.name).map_or(0, |l| l.bytes[t]);
             hold(program.name, target, program.runtime_bytes, limit);
         }
-        for (op, limit) in ops.iter().zip(&limits::OPS) {
+        for (op, limit) in ops.iter().zip(limits::OPS) {
             hold(op.name, target, op.bytes[t], limit.bytes[t]);
         }
     }
