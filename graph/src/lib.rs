@@ -16,6 +16,6 @@ mod types;
 pub mod exec;
 pub mod shape;
 
-pub use op::{Activation, BinaryOp, Conv2d, Layout, Op, Pads, Pool2d, PoolKind, ReduceOp, UnaryOp};
+pub use op::*;
 pub use tensor::{Data, Tensor};
 pub use types::{Graph, GraphError, Node, NodeId, Value, ValueId};
