@@ -98,6 +98,18 @@ pub struct Pool2d {
     pub layout: Layout,
 }
 
+/// Blocks of pixels become channels. Element (y, x, c) of the operand becomes element (y / block, x / block, c') of the
+/// result; with k = y % block · block + x % block, c' = k · channels + c, or, depth first, c · block² + k.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceToDepth {
+    /// Rows and columns of a block, at least 1. Extents are multiples of it.
+    pub block: usize,
+    /// The elements of a channel stay together.
+    pub depth_first: bool,
+    /// Layout of the activation.
+    pub layout: Layout,
+}
+
 /// Element by element, two inputs, NumPy broadcasting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the operations")]
@@ -247,6 +259,8 @@ pub enum Op {
         /// How often, per axis; at least 1.
         factors: Vec<usize>,
     },
+    /// Blocks of pixels to channels.
+    SpaceToDepth(SpaceToDepth),
     /// Rounds to one of `levels` numbers: the elements below `input_low` become `output_low`, those above `input_high`
     /// become `output_high`, and what lies between becomes the nearest of `levels` evenly spaced steps (of two equally
     /// near ones the even step), mapped to the output's interval.
@@ -264,6 +278,7 @@ impl Op {
         match self {
             Op::Conv2d(p) => Some(p.layout),
             Op::Pool2d(p) => Some(p.layout),
+            Op::SpaceToDepth(p) => Some(p.layout),
             _ => None,
         }
     }
@@ -273,6 +288,7 @@ impl Op {
         match &mut self {
             Op::Conv2d(p) => p.layout = layout,
             Op::Pool2d(p) => p.layout = layout,
+            Op::SpaceToDepth(p) => p.layout = layout,
             _ => {}
         }
         self
@@ -300,9 +316,12 @@ impl Op {
         match self {
             Op::Pool2d(p) => p.kind == PoolKind::Max,
             Op::Reduce { op, .. } => matches!(op, ReduceOp::Max | ReduceOp::Min),
-            Op::Concat { .. } | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } | Op::Upsample { .. } => {
-                true
-            }
+            Op::Concat { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::SpaceToDepth(_)
+            | Op::Upsample { .. } => true,
             _ => false,
         }
     }
@@ -360,6 +379,7 @@ impl Op {
             Op::Pad { .. } => "Pad",
             Op::Slice { .. } => "Slice",
             Op::Upsample { .. } => "Upsample",
+            Op::SpaceToDepth(_) => "SpaceToDepth",
             Op::FakeQuantize { .. } => "FakeQuantize",
         }
     }

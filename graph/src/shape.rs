@@ -3,7 +3,7 @@
 //! Inference accepts any [`Node`], however malformed, and returns an error instead of panicking: frontends and
 //! passes lean on it to find out whether what they built makes sense.
 
-use crate::{Conv2d, Graph, GraphError, Layout, Node, Op, Pool2d};
+use crate::{Conv2d, Graph, GraphError, Layout, Node, Op, Pool2d, SpaceToDepth};
 
 /// The largest tensor that is accepted, in elements (1 GiB of `f32`). It keeps products of extents from overflowing
 /// and a hostile model from exhausting the host's memory with one node.
@@ -117,6 +117,10 @@ pub(crate) fn infer_op(op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>, Str
         Op::Upsample { factors } => {
             let [x] = fixed(operands)?;
             upsample(x, factors)?
+        }
+        Op::SpaceToDepth(p) => {
+            let [x] = fixed(operands)?;
+            space_to_depth(p, x)?
         }
         Op::FakeQuantize { levels } => fake_quantize(*levels, operands)?,
     };
@@ -329,6 +333,18 @@ fn slice(x: &[usize], begin: &[usize], end: &[usize]) -> Result<Vec<usize>, Stri
     Ok(begin.iter().zip(end).map(|(b, e)| e - b).collect())
 }
 
+fn space_to_depth(p: &SpaceToDepth, x: &[usize]) -> Result<Vec<usize>, String> {
+    let x4 = four(x, "input")?;
+    let [h, w, c] = axes_of(p.layout).map(|axis| x4[axis]);
+    let depth = p.block.checked_mul(p.block).and_then(|n| n.checked_mul(c));
+    match depth {
+        Some(depth) if p.block > 0 && h.is_multiple_of(p.block) && w.is_multiple_of(p.block) => {
+            Ok(place(p.layout, x4[0], h / p.block, w / p.block, depth))
+        }
+        _ => Err(format!("rows and columns of {x:?} ({:?}) are no multiples of a block of {}", p.layout, p.block)),
+    }
+}
+
 fn upsample(x: &[usize], factors: &[usize]) -> Result<Vec<usize>, String> {
     if factors.len() != x.len() || factors.contains(&0) {
         return Err(format!("factors {factors:?} must be at least 1 for every axis of {x:?}"));
@@ -457,6 +473,9 @@ mod tests {
             list().prop_map(|perm| Op::Transpose { perm }),
             (list(), list()).prop_map(|(begin, end)| Op::Pad { begin, end, value: 0.0 }),
             (list(), list()).prop_map(|(begin, end)| Op::Slice { begin, end }),
+            (extent(), any::<bool>(), layout()).prop_map(|(block, depth_first, layout)| {
+                Op::SpaceToDepth(SpaceToDepth { block, depth_first, layout })
+            }),
             list().prop_map(|factors| Op::Upsample { factors }),
         ]
     }

@@ -15,6 +15,7 @@ mod reshape;
 mod scale;
 mod slice;
 mod softmax;
+mod space_to_depth;
 mod upsample;
 
 use std::collections::BTreeMap;
@@ -184,6 +185,7 @@ pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, Low
             Op::History { axis, .. } => history::lower(&mut step, *axis)?,
             Op::Reshape { .. } => reshape::lower(&mut step)?,
             Op::Slice { begin, .. } => slice::lower(&mut step, begin)?,
+            Op::SpaceToDepth(p) => space_to_depth::lower(&mut step, p)?,
             Op::Upsample { factors } => upsample::lower(&mut step, factors)?,
             Op::MatMul { .. } => {
                 return Err(step.unsupported("a matrix product of two activations has no kernel yet"));

@@ -1,6 +1,6 @@
 //! Random graphs. To add an op, write a [`Make`] and put it into [`MAKERS`].
 
-use carafe_graph::{Activation, BinaryOp, Conv2d, Op, Pads, PoolKind, UnaryOp, ValueId};
+use carafe_graph::{Activation, BinaryOp, Conv2d, Layout, Op, Pads, PoolKind, SpaceToDepth, UnaryOp, ValueId};
 
 use crate::model::{Model, Random, plain};
 
@@ -28,6 +28,7 @@ const MAKERS: &[(usize, Make)] = &[
     (2, upsample),
     (2, slice),
     (1, unet),
+    (1, space_to_depth),
     (1, split),
     (2, unary),
     (1, mean),
@@ -189,6 +190,15 @@ fn slice(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
     };
     let ranges = [part(h, crop), part(w, crop), part(c, true)];
     Some(g.m.slice(x, ranges))
+}
+
+/// Blocks of pixels to channels.
+fn space_to_depth(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let [_, h, w, c] = g.m.shape(x)[..] else { return None };
+    let block = 1 + n.below(3);
+    let fits = h % block == 0 && w % block == 0 && c * block * block <= 48;
+    let op = SpaceToDepth { block, depth_first: n.below(2) == 0, layout: Layout::Nhwc };
+    fits.then(|| g.m.node(Op::SpaceToDepth(op), &[x]))
 }
 
 /// A U-net: down, through, enlarged again, cut to the size of what it started from, and joined with that.

@@ -15,6 +15,7 @@ mod pool;
 mod reshape;
 mod slice;
 mod softmax;
+mod space_to_depth;
 mod upsample;
 mod window;
 
@@ -30,6 +31,7 @@ pub use pool::{AvgPool2d, MaxPool2d, PoolRecord};
 pub use reshape::Reshape;
 pub use slice::{Slice, SliceRecord};
 pub use softmax::{Softmax, SoftmaxRecord};
+pub use space_to_depth::{SpaceToDepth, SpaceToDepthRecord};
 pub use upsample::{Upsample, UpsampleRecord};
 
 use crate::arithmetic::{Native, Tflite};
@@ -51,6 +53,7 @@ pub static ALL: Registry<'static> = crate::registry![
     History,
     Upsample,
     Slice,
+    SpaceToDepth,
     Conv2d<Tflite>,
     DepthwiseConv2d<Tflite>,
     Dense<Tflite>,
@@ -92,6 +95,7 @@ codes! {
     History = 12,
     Upsample = 13,
     Slice = 14,
+    SpaceToDepth = 15,
 }
 
 /// Brings the first operand's band to where the result is made, for ops that go on in place there.

@@ -226,6 +226,7 @@ pub fn evaluate(node: &Node, operands: &[&Tensor]) -> Result<Tensor, GraphError>
         Op::Pad { begin, value, .. } => movement::pad(x.0, x.1, begin, *value, &out_shape),
         Op::Slice { begin, .. } => movement::slice(x.0, x.1, begin, &out_shape),
         Op::Upsample { factors } => movement::upsample(x.0, x.1, factors, &out_shape),
+        Op::SpaceToDepth(p) => movement::space_to_depth(p, x.0, x.1),
         Op::FakeQuantize { levels } => {
             elementwise::fake_quantize(*levels, [x, floats[1], floats[2], floats[3], floats[4]])
         }

@@ -1,6 +1,8 @@
 //! Ops that only move elements.
 
 use super::index::{Walk, strides};
+use crate::shape::axes_of;
+use crate::{Layout, SpaceToDepth};
 
 pub(super) fn transpose(x: &[f32], x_shape: &[usize], perm: &[usize], out_shape: &[usize]) -> Vec<f32> {
     let own = strides(x_shape);
@@ -34,6 +36,25 @@ pub(super) fn slice(x: &[f32], x_shape: &[usize], begin: &[usize], out_shape: &[
     let mut out = Vec::with_capacity(out_shape.iter().product());
     Walk::new(out_shape, [&own]).rows(|[at], [step], n| out.extend((0..n).map(|i| x[base + at + i * step])));
     out
+}
+
+pub(super) fn space_to_depth(p: &SpaceToDepth, x: &[f32], x_shape: &[usize]) -> Vec<f32> {
+    // Rows and columns as two axes each: which block, and where in it.
+    let [row, column, _] = axes_of(p.layout);
+    let mut split = Vec::new();
+    for (axis, &extent) in x_shape.iter().enumerate() {
+        match axis == row || axis == column {
+            true => split.extend([extent / p.block, p.block]),
+            false => split.push(extent),
+        }
+    }
+    let perm = match (p.layout, p.depth_first) {
+        (Layout::Nchw, false) => [0, 3, 5, 1, 2, 4],
+        (Layout::Nchw, true) => [0, 1, 3, 5, 2, 4],
+        (Layout::Nhwc, false) => [0, 1, 3, 2, 4, 5],
+        (Layout::Nhwc, true) => [0, 1, 3, 5, 2, 4],
+    };
+    transpose(x, &split, &perm, &perm.map(|a| split[a]))
 }
 
 pub(super) fn upsample(x: &[f32], x_shape: &[usize], factors: &[usize], out_shape: &[usize]) -> Vec<f32> {

@@ -43,6 +43,7 @@ pub const OPS: &[Limit] = &[
     limit("History", 1230, 980),
     limit("Upsample", 900, 900),
     limit("Slice", 900, 900),
+    limit("SpaceToDepth", 900, 900),
     limit("Conv2d<Tflite>", 3874, 3803),
     limit("DepthwiseConv2d<Tflite>", 3355, 3638),
     limit("Dense<Tflite>", 3065, 2695),

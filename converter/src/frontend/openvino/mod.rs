@@ -15,6 +15,7 @@
 //! | quantization | `FakeQuantize` | constant limits, numpy broadcasting; integer constants behind `Convert` stay known as integers |
 //! | parts | `Split`, `VariadicSplit`, `Slice`, `StridedSlice` | elements next to each other, along any axis |
 //! | enlarging | `Interpolate` (opset4, opset11) | by whole factors, to the nearest neighbour, where that repeats elements |
+//! | blocks | `SpaceToDepth` | of `[N, C, H, W]`, both modes |
 //! | variables | `ReadValue`, `Assign` | where they make a window over a sequence: what was kept joined with new frames, the end of which is kept |
 //! | types | `Convert` | of constants, between floats, and from an integer input to float |
 //! | constants alone | `ShapeOf`, `Gather` | computed at once, as are `Concat`, `Reshape` and arithmetic on integers |

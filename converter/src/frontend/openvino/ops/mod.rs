@@ -94,6 +94,7 @@ static SUPPORTED: &[Supported] = &[
     op("Slice", &[8], 4, 5, slice::slice),
     op("SoftMax", &[1, 8], 1, 1, reduce::softmax),
     op("SoftPlus", &[4], 1, 1, elementwise::unary),
+    op("SpaceToDepth", &[1], 1, 1, shape::space_to_depth),
     op("Split", &[1], 2, 2, slice::split_along),
     op("Sqrt", &[1], 1, 1, elementwise::unary),
     op("SquaredDifference", &[1], 2, 2, elementwise::binary),

@@ -1,7 +1,7 @@
 //! Operations that move elements or compute shapes. Applied to constants, those that keep the order of elements are
 //! done at once.
 
-use carafe_graph::{BinaryOp, Data, Op, Tensor, shape::elements};
+use carafe_graph::{BinaryOp, Data, Layout, Op, SpaceToDepth, Tensor, shape::elements};
 use half::{bf16, f16};
 
 use super::super::{
@@ -124,6 +124,23 @@ pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
         return Ok(Operand::value(x));
     }
     cx.emit(Op::Pad { begin, end, value }, vec![x])
+}
+
+/// Blocks of pixels to channels.
+pub(super) fn space_to_depth(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
+    let depth_first = match attributes::word(cx.layer, "mode", "").as_str() {
+        "blocks_first" => false,
+        "depth_first" => true,
+        other => return Err(Fault::invalid(format!("`mode` is `{other}`, neither blocks_first nor depth_first"))),
+    };
+    let block = attributes::integer(cx.layer, "block_size", Some(1))?;
+    let block = usize::try_from(block).map_err(|_| Fault::invalid(format!("`block_size` is {block}")))?;
+    let rank = cx.shape(0)?.len();
+    if rank != 4 {
+        return Err(Fault::unsupported(format!("a tensor with {rank} axes is not supported, [N, C, H, W] is")));
+    }
+    let x = cx.value(0)?;
+    cx.emit(Op::SpaceToDepth(SpaceToDepth { block, depth_first, layout: Layout::Nchw }), vec![x])
 }
 
 /// Any number of operands.
