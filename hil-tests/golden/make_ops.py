@@ -349,6 +349,12 @@ many("slice", {
 })
 
 
+many("space_to_depth", {
+    "blocks_first": lambda rng: op.space_to_depth(x(1, 3, 6, 4), "blocks_first", 2),
+    "depth_first": lambda rng: op.space_to_depth(x(1, 3, 6, 9), "depth_first", 3),
+})
+
+
 def enlarged(shape, scales, coordinates="half_pixel", nearest="round_prefer_floor", by="scales", opset=11, axes=(2, 3)):
     """Interpolate of mode nearest; `by` sizes or scales."""
 

@@ -1,7 +1,9 @@
 //! Random graphs through all passes.
 
 use super::{testing::*, *};
-use carafe_graph::{Activation, BinaryOp, Conv2d, Layout, Pads, Pool2d, PoolKind, ReduceOp, UnaryOp, ValueId};
+use carafe_graph::{
+    Activation, BinaryOp, Conv2d, Layout, Pads, Pool2d, PoolKind, ReduceOp, SpaceToDepth, UnaryOp, ValueId,
+};
 use proptest::prelude::*;
 
 /// A small choice, made from one random number at a time.
@@ -46,7 +48,7 @@ impl Builder {
         let shape = self.graph.value(x).shape.clone();
         let channel = if layout == Layout::Nchw { 1 } else { 3 };
         let c = shape[channel];
-        let made = match self.dice.roll(15) {
+        let made = match self.dice.roll(16) {
             0 | 1 => {
                 let k = 1 + self.dice.roll(3);
                 let depthwise = self.dice.roll(2) == 0;
@@ -134,6 +136,10 @@ impl Builder {
             13 if shape.iter().product::<usize>() < 1000 => {
                 let factors = vec![1, 1 + self.dice.roll(2), 1 + self.dice.roll(3), 1 + self.dice.roll(2)];
                 self.add(Op::Upsample { factors }, &[x])
+            }
+            14 => {
+                let (block, depth_first) = (1 + self.dice.roll(3), self.dice.roll(2) == 0);
+                self.add(Op::SpaceToDepth(SpaceToDepth { block, depth_first, layout }), &[x])
             }
             _ => {
                 let axis = self.dice.roll(4);

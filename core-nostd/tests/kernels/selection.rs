@@ -1,6 +1,6 @@
-//! Ops whose result is made of pixels or channels of the operand: enlarging, slices.
+//! Ops whose result is made of pixels or channels of the operand: enlarging, slices, blocks of pixels.
 
-use carafe::ops::{SliceRecord, UpsampleRecord};
+use carafe::ops::{SliceRecord, SpaceToDepthRecord, UpsampleRecord};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -37,6 +37,21 @@ proptest! {
         let window = Window { num: 1, den: h as u16, pad: 0, extent: 1 };
         let y = [rows * h, columns * w, c];
         holds(&f, (OpCode::Upsample, bytes(&record)), &x, y, window, |row, col, i| [row / h, col / w, i])?;
+    }
+
+    #[test]
+    fn blocks(y in map(4, 4, 5), block in 1usize..=3, depth_first in any::<bool>(), f in frame()) {
+        let [h, w, c] = y.hwc;
+        let x = Map::make([h * block, w * block, c], |y, x, i| (y * 37 + x * 11 + i * 5) as i8);
+        let x = Map { hwc: [h * block, w * block, c], zero_point: y.zero_point, data: x };
+        let record = SpaceToDepthRecord { block: block as u8, depth_first: u8::from(depth_first) };
+        let window = Window { num: block as u16, den: 1, pad: 0, extent: block as u16 };
+        let source = |row, col, i: usize| {
+            let (k, i) = if depth_first { (i % (block * block), i / (block * block)) } else { (i / c, i % c) };
+            [row * block + k / block, col * block + k % block, i]
+        };
+        let y = [h, w, c * block * block];
+        holds(&f, (OpCode::SpaceToDepth, bytes(&record)), &x, y, window, source)?;
     }
 
     #[test]
