@@ -1,5 +1,5 @@
 //! A small U-net as OpenVINO runs it (`hil-tests/golden/make_unet.py`): strides, enlarging, crops, joins with skips,
-//! channels split in branches.
+//! channels split in branches, blocks of pixels, a gate per channel.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -71,7 +71,8 @@ fn the_device_is_near_to_openvino() {
     let converted = convert(model(), &samples, &Options::default(), &()).unwrap_or_else(|e| panic!("{e}"));
     let blob = Model::verify(&converted.blob, carafe::ops::ALL).unwrap();
     let count = |op: OpCode| converted.lowered.nodes.iter().filter(|n| n.op == op).count();
-    assert_eq!((count(OpCode::Upsample), count(OpCode::Slice)), (2, 7));
+    let counts = [OpCode::Upsample, OpCode::Slice, OpCode::SpaceToDepth, OpCode::Mul].map(count);
+    assert_eq!(counts, [2, 7, 1, 1]);
     let found = evaluate(&converted.blob, &converted.optimized, &samples, None, &|_| ()).unwrap();
     println!("{} dB, arena of {} bytes, {} of maps", found.sqnr_db, blob.arena_bytes(), want[0].len());
     assert!(found.sqnr_db > 28.0, "{} dB", found.sqnr_db);

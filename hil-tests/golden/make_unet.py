@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes unet/{model.xml,model.bin,io.npz}: a small U-net with split branches, and what OpenVINO gives for a few pictures.
+"""Writes unet/{model.xml,model.bin,io.npz}: a small U-net with split branches and a gate, and what OpenVINO gives for a few pictures.
 
     pip install -r requirements.txt
     python make_unet.py
@@ -56,6 +56,11 @@ class Net:
         halves = op.split(x, op.constant(np.int64(1)), 2)
         return op.concat([self.depthwise(halves.output(1)), halves.output(0)], 1)
 
+    def gated(self, x):
+        """Squeeze and excite: one number per channel."""
+        mean = op.reduce_mean(x, ints(2, 3), True)
+        return op.multiply(x, op.sigmoid(self.conv(mean, shape(x)[1], kernel=1, relu=False)))
+
     def up(self, x, skip, coordinates, nearest):
         """Twice as large, cut to the size of the skip, and joined with that."""
         y = op.interpolate(
@@ -74,11 +79,13 @@ def build():
     x = op.parameter([1, 3, HEIGHT, WIDTH], np.float32, name="x")
     x.output(0).tensor.set_names({"x"})
     top = net.conv(x, 6)
-    middle = net.branches(net.conv(top, 8, stride=2))
+    # Two ways to half of the extents.
+    stem = net.conv(op.space_to_depth(x, "blocks_first", 2), 4, kernel=1)
+    middle = net.branches(op.concat([net.conv(top, 4, stride=2), stem], 1))
     low = net.branches(net.conv(middle, 12, stride=2))
     # One channel range is looked at on its own, as attention does.
     head, rest = op.variadic_split(low, ints(1), ints(4, -1)).outputs()
-    low = op.concat([net.conv(head, 4, kernel=1), rest], 1)
+    low = net.gated(op.concat([net.conv(head, 4, kernel=1), rest], 1))
     y = net.conv(net.up(low, middle, "half_pixel", "round_prefer_floor"), 8)
     y = net.conv(net.up(y, top, "asymmetric", "floor"), 6)
     y = net.conv(y, CLASSES, kernel=1, relu=False)

@@ -2,7 +2,7 @@ use carafe::OpCode;
 use carafe::ops::AddRecord;
 use carafe_graph::{Activation, BinaryOp};
 
-use super::{LowerError, Step, fields, lut};
+use super::{LowerError, Step, fields, lut, mul};
 
 pub(super) fn lower(step: &mut Step<'_, '_>, op: BinaryOp, activation: Activation) -> Result<(), LowerError> {
     let graph = &step.cx.quant.graph;
@@ -12,8 +12,11 @@ pub(super) fn lower(step: &mut Step<'_, '_>, op: BinaryOp, activation: Activatio
             return lut::lower(step, x);
         }
     }
+    if op == BinaryOp::Mul {
+        return mul::lower(step, activation);
+    }
     if !matches!(op, BinaryOp::Add | BinaryOp::Sub) {
-        return Err(step.unsupported("of two tensors, only sum and difference have a kernel yet"));
+        return Err(step.unsupported("of two tensors, only sum, difference and product have a kernel yet"));
     }
     let (a, b, y) = (step.info(step.value(0))?, step.info(step.value(1))?, step.info(step.out())?);
     if !a.same_shape(&y) || !b.same_shape(&y) {

@@ -9,6 +9,7 @@ mod dense;
 mod history;
 mod lut;
 mod mean;
+mod mul;
 mod pool;
 mod rescale;
 mod reshape;

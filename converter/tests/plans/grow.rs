@@ -28,6 +28,8 @@ const MAKERS: &[(usize, Make)] = &[
     (2, upsample),
     (2, slice),
     (1, unet),
+    (1, mul),
+    (1, gate),
     (1, space_to_depth),
     (1, split),
     (2, unary),
@@ -199,6 +201,24 @@ fn space_to_depth(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId
     let fits = h % block == 0 && w % block == 0 && c * block * block <= 48;
     let op = SpaceToDepth { block, depth_first: n.below(2) == 0, layout: Layout::Nhwc };
     fits.then(|| g.m.node(Op::SpaceToDepth(op), &[x]))
+}
+
+/// Product of two maps of one shape, or of one with itself.
+fn mul(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let shape = g.m.shape(x);
+    let same: Vec<ValueId> = g.maps.iter().copied().filter(|&v| g.m.shape(v) == shape).collect();
+    let other = same[n.below(same.len())];
+    Some(g.m.node(Op::Binary { op: BinaryOp::Mul, activation: activation(n) }, &[x, other]))
+}
+
+/// Squeeze and excite: one number per channel of all pixels, through a layer, times every pixel.
+fn gate(g: &mut Growing, x: ValueId, n: &mut Random) -> Option<ValueId> {
+    let c = g.m.shape(x)[3];
+    let squeezed = g.m.mean(x, true);
+    let gate = g.m.conv(squeezed, c, plain(1, 0), [1, 1]);
+    let gate = g.m.unary(gate, [UnaryOp::Sigmoid, UnaryOp::HardSigmoid { alpha: 0.2, beta: 0.5 }][n.below(2)]);
+    let operands = if n.below(2) == 0 { [x, gate] } else { [gate, x] };
+    Some(g.m.node(Op::Binary { op: BinaryOp::Mul, activation: activation(n) }, &operands))
 }
 
 /// A U-net: down, through, enlarged again, cut to the size of what it started from, and joined with that.

@@ -11,6 +11,7 @@ mod depthwise;
 mod history;
 mod lut;
 mod mean;
+mod mul;
 mod pool;
 mod reshape;
 mod slice;
@@ -27,6 +28,7 @@ pub use depthwise::DepthwiseConv2d;
 pub use history::History;
 pub use lut::{Lut, LutRecord};
 pub use mean::{Mean, MeanRecord};
+pub use mul::{Mul, MulRecord};
 pub use pool::{AvgPool2d, MaxPool2d, PoolRecord};
 pub use reshape::Reshape;
 pub use slice::{Slice, SliceRecord};
@@ -45,6 +47,7 @@ pub static ALL: Registry<'static> = crate::registry![
     Add<Native>,
     AvgPool2d<Native>,
     Mean<Native>,
+    Mul<Native>,
     Softmax<Native>,
     MaxPool2d,
     Lut,
@@ -60,6 +63,7 @@ pub static ALL: Registry<'static> = crate::registry![
     Add<Tflite>,
     AvgPool2d<Tflite>,
     Mean<Tflite>,
+    Mul<Tflite>,
     Softmax<Tflite>,
 ];
 
@@ -96,6 +100,7 @@ codes! {
     Upsample = 13,
     Slice = 14,
     SpaceToDepth = 15,
+    Mul = 16,
 }
 
 /// Brings the first operand's band to where the result is made, for ops that go on in place there.

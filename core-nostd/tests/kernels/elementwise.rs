@@ -1,6 +1,6 @@
 //! Dense, add, mean, softmax, tables: row y of the result from row y of the operands, or from all of them.
 
-use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, SoftmaxRecord};
+use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, SoftmaxRecord};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -121,6 +121,43 @@ proptest! {
             pairs.map(|(&a, &b)| sum(i64::from(a), i64::from(b), t.numbers, t.bounds)).collect();
         let got = run(&t.blob(), &[t.a.data.clone(), t.b.clone()]);
         prop_assert_eq!(got.map(|mut o| o.remove(0)), Ok(want));
+    }
+
+    /// Of two maps, in place of either or apart; or of a map and one pixel.
+    #[test]
+    fn products(
+        a in map(9, 5, 6), numbers in (0i32..=i32::MAX, -8i8..=4), zeros in [zero_point(), zero_point()],
+        bounds in bounds(), gate in any::<bool>(), onto in proptest::option::of(0usize..2), seed in any::<u8>(), f in frame(),
+    ) {
+        let [h, w, c] = a.hwc;
+        let small = if gate { [1, 1, c] } else { a.hwc };
+        let b = Map::make(small, |y, x, i| (y * 41 + x * 29 + i * 83 + usize::from(seed)) as i8);
+        let b = Map { hwc: small, zero_point: zeros[0], data: b };
+        let (multiplier, shift) = numbers;
+        let record = MulRecord { multiplier, shift, lo: bounds.0, hi: bounds.1 };
+        let mut m = Builder::default();
+        let onto = onto.filter(|&k| k == 0 || !gate);
+        // In place, the bands of operand and result fill one ring.
+        let f = if onto.is_some() { Frame { before: f.band, ..f } } else { f };
+        let inputs = [f.input(&mut m, a.hwc, a.zero_point), f.input(&mut m, small, b.zero_point)];
+        let window = if gate { Window::ALL } else { Window::SAME };
+        let places = [
+            f.operand(&mut m, a.hwc, a.zero_point, h, Window::SAME),
+            f.operand(&mut m, small, b.zero_point, h, window),
+        ];
+        let operands = [0, 1].map(|k| m.copy(inputs[k], places[k], f.before));
+        let place = match onto {
+            Some(k) => Place { zero_point: zeros[1], ..places[k] },
+            None => f.result(&mut m, a.hwc, zeros[1]),
+        };
+        let node = m.node(OpCode::Mul, bytes(&record), &operands, place, f.band);
+        f.output(&mut m, node, a.hwc, zeros[1]);
+        let at = |y, x, i| if gate { b.at(0, 0, i) } else { b.at(y, x, i) };
+        let want = Map::make([h, w, c], |y, x, i| {
+            let product = (a.at(y, x, i) - i64::from(a.zero_point)) * (at(y, x, i) - i64::from(b.zero_point));
+            finish(requantize(product, multiplier, shift), zeros[1], bounds)
+        });
+        prop_assert_eq!(run(&m.finish(), &[a.data.clone(), b.data.clone()]), Ok(vec![want]));
     }
 
     #[test]

@@ -7,12 +7,12 @@ mod support;
 
 use carafe::OpCode;
 use carafe::arithmetic::Tflite;
-use carafe::ops::{AddRecord, ConvRecord, DenseRecord, LutRecord, MeanRecord, PoolRecord, SoftmaxRecord};
+use carafe::ops::{AddRecord, ConvRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, PoolRecord, SoftmaxRecord};
 use case::{Case, Tensor};
 use support::{Builder, bytes};
 
 /// Operators without a kernel. One that gets a kernel has to leave this list, or the test fails.
-const WITHOUT_KERNEL: [&str; 4] = ["mul", "mul_gate", "mul_rounding", "pad"];
+const WITHOUT_KERNEL: [&str; 1] = ["pad"];
 
 /// Bias with the zero point of the operand folded in, multiplier, shift.
 fn channels(biases: &[i32], weights: &[i32], zero_point: i8, scales: &[f64]) -> Vec<u8> {
@@ -137,6 +137,21 @@ fn add(case: &Case) -> Vec<i8> {
     support::run(&m.finish(), &[a.i8(), repeated]).unwrap().remove(0)
 }
 
+fn mul(case: &Case) -> Vec<i8> {
+    let (a, b, y) = (&case.inputs[0], &case.inputs[1], &case.output);
+    let (multiplier, shift) = rules::quantize_multiplier(a.scale() * b.scale() / y.scale());
+    let (lo, hi) = rules::bounds(case.word("fusedActivationFunction"), y);
+    let mut m = Builder::new::<Tflite>();
+    let inputs = [a, b].map(|x| {
+        let place = m.alone(x.hwc(), x.zero_point, 0);
+        m.input(place)
+    });
+    let place = m.alone(y.hwc(), y.zero_point, 0);
+    let node = m.node(OpCode::Mul, bytes(&MulRecord { multiplier, shift, lo, hi }), &inputs, place, 1);
+    m.output(node);
+    support::run(&m.finish(), &[a.i8(), b.i8()]).unwrap().remove(0)
+}
+
 fn pool(case: &Case) -> Vec<i8> {
     let (x, y) = (&case.inputs[0], &case.output);
     let ([xh, xw, _], [yh, yw, _]) = (x.hwc(), y.hwc());
@@ -232,6 +247,7 @@ fn compute(case: &Case) -> Option<Vec<i8>> {
         "CONV_2D" | "DEPTHWISE_CONV_2D" => convolution(case),
         "FULLY_CONNECTED" => dense(case),
         "ADD" | "SUB" => add(case),
+        "MUL" => mul(case),
         "AVERAGE_POOL_2D" | "MAX_POOL_2D" => pool(case),
         "MEAN" => mean(case),
         "SOFTMAX" => softmax(case),
