@@ -392,6 +392,7 @@ fn enlarging() {
     let linear = refused(&data("linear_onnx", "sizes", "half_pixel", "floor"), 12, 16);
     assert!(linear.contains("`linear_onnx` is not supported, nearest is"), "{linear}");
     assert!(refused(&plain, 9, 16).contains("not enlarged by a whole number"));
+    assert!(refused(&plain, 6 << 20, 8).contains("more than 65535"));
     assert!(refused(&plain, 3, 8).contains("not enlarged by a whole number"));
     assert!(refused(&data("nearest", "sizes", "asymmetric", "ceil"), 12, 16).contains("rounded down"));
     assert!(refused(&data("nearest", "guess", "asymmetric", "ceil"), 12, 16).contains("shape_calculation_mode"));

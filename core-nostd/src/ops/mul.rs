@@ -32,21 +32,28 @@ impl<A: Arithmetic> Kernel for Mul<A> {
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
-        let Band::Produce(y0, y1) = band else { return None };
-        let r: MulRecord = cx.node.fields().ok()?;
-        let (mut a, mut b, mut other) = (cx.node.in0, cx.node.in1?, cx.inputs[1]);
-        if cx.in_place == Some(1) {
-            (a, b, other) = (b, a, cx.inputs[0]);
-        }
-        super::bring(cx, y0, y1)?;
-        let gate = is_gate(&b, &cx.node.out);
-        let zero_points = [a.zero_point, b.zero_point, cx.node.out.zero_point];
-        cx.out.each((y0, y1), other.contiguous() && !gate, &mut |y, x, out| {
-            let (y, x) = if gate { (0, 0) } else { (y, x) };
-            product::<A>(&r, zero_points, out, other.run(y, x, out.len())?);
-            Some(())
-        })
+        eval(cx, band, product::<A>)
     }
+}
+
+/// The same in every arithmetic, but for the products of two runs of elements.
+#[inline(never)]
+fn eval(cx: &mut Cx<'_>, band: Band, product: fn(&MulRecord, [i8; 3], &mut [u8], &[u8])) -> Option<()> {
+    let Band::Produce(y0, y1) = band else { return None };
+    let r: MulRecord = cx.node.fields().ok()?;
+    let (mut a, mut b, mut other) = (cx.node.in0, cx.node.in1?, cx.inputs[1]);
+    if cx.in_place == Some(1) {
+        // The result holds b: the product of the same two, named the other way round.
+        (a, b, other) = (b, a, cx.inputs[0]);
+    }
+    super::bring(cx, y0, y1)?;
+    let gate = is_gate(&b, &cx.node.out);
+    let zero_points = [a.zero_point, b.zero_point, cx.node.out.zero_point];
+    cx.out.each((y0, y1), other.contiguous() && !gate, &mut |y, x, out| {
+        let (y, x) = if gate { (0, 0) } else { (y, x) };
+        product(&r, zero_points, out, other.run(y, x, out.len())?);
+        Some(())
+    })
 }
 
 /// One pixel for a map of several?

@@ -8,6 +8,9 @@ use super::super::{
     fault::Fault,
 };
 
+/// No axis of a map has more elements on the device.
+const MOST: usize = 65_535;
+
 /// Operands of opset4: x, sizes, scales and optionally axes; of opset11: x, sizes or scales, and optionally axes.
 pub(super) fn interpolate(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
     let layer = cx.layer;
@@ -61,6 +64,9 @@ pub(super) fn interpolate(cx: &mut Cx<'_, '_>) -> Result<Operand, Fault> {
                  which it is, or with a strided pool where a map becomes smaller"
             ))
         })?;
+    }
+    if let Some((n, f)) = shape.iter().zip(&factors).find(|(n, f)| **f > 1 && n.saturating_mul(**f) > MOST) {
+        return Err(Fault::unsupported(format!("{n} elements enlarged by {f} are more than {MOST}")));
     }
     let x = cx.value(0)?;
     if factors.iter().all(|&f| f == 1) {
@@ -163,13 +169,10 @@ impl Rounding {
     }
 }
 
-/// True if every output is the element that it lies in, so that elements are repeated.
+/// True if every output is the element that it lies in, so that elements are repeated. There are at most [`MOST`].
 fn repeats(coordinates: Coordinates, rounding: Rounding, n: usize, f: usize) -> bool {
-    // Of a tensor with more elements, inference says that it is too large.
-    let (Ok(n), Ok(f)) = (u32::try_from(n), u32::try_from(f)) else { return false };
-    let (n, f) = (i64::from(n), i64::from(f));
-    let outputs = n.saturating_mul(f);
-    outputs <= 1 << 28 && (0..outputs).all(|o| rounding.round(coordinates.place(o, n, f)).clamp(0, n - 1) == o / f)
+    let (n, f) = (n as i64, f as i64);
+    (0..n * f).all(|o| rounding.round(coordinates.place(o, n, f)).clamp(0, n - 1) == o / f)
 }
 
 #[cfg(test)]
