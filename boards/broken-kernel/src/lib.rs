@@ -9,11 +9,9 @@
 
 use core::marker::PhantomData;
 
-use carafe::arithmetic::{Native, Tflite};
-use carafe::ops::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, DepthwiseConv2d, History, Lut, MaxPool2d, Mean, Reshape, Softmax,
-};
-use carafe::{Band, Cx, Fault, Kernel, Need, Node, OpCode, Registry};
+use carafe::arithmetic::{Arithmetic, Native, Tflite};
+use carafe::ops::{ALL, DepthwiseConv2d};
+use carafe::{Band, Cx, Fault, Kernel, Need, Node, OpCode, OpEntry, Registry};
 
 /// The row with the wrong element.
 pub const ROW: u16 = 3;
@@ -55,27 +53,26 @@ impl<K: Kernel> Kernel for Broken<K> {
 }
 
 /// Every op there is, as in [`carafe::ops::ALL`].
-pub static OPS: Registry<'static> = carafe::registry![
-    Conv2d<Native>,
-    Broken<DepthwiseConv2d<Native>>,
-    Dense<Native>,
-    Add<Native>,
-    AvgPool2d<Native>,
-    Mean<Native>,
-    Softmax<Native>,
-    MaxPool2d,
-    Lut,
-    Concat,
-    Reshape,
-    History,
-    Conv2d<Tflite>,
-    Broken<DepthwiseConv2d<Tflite>>,
-    Dense<Tflite>,
-    Add<Tflite>,
-    AvgPool2d<Tflite>,
-    Mean<Tflite>,
-    Softmax<Tflite>,
-];
+pub static OPS: Registry<'static> = Registry::new(&ENTRIES);
+
+static ENTRIES: [OpEntry; COUNT] = entries();
+
+const COUNT: usize = ALL.ops().len();
+
+const fn entries() -> [OpEntry; COUNT] {
+    let mut ops = [OpEntry::of::<Broken<DepthwiseConv2d<Native>>>(); COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        let op = ALL.ops()[i];
+        ops[i] = match (op.code().0 == OpCode::DepthwiseConv2d.0, op.arithmetic()) {
+            (false, _) => op,
+            (true, Some(Tflite::ID)) => OpEntry::of::<Broken<DepthwiseConv2d<Tflite>>>(),
+            (true, _) => OpEntry::of::<Broken<DepthwiseConv2d<Native>>>(),
+        };
+        i += 1;
+    }
+    ops
+}
 
 #[cfg(test)]
 mod tests {
