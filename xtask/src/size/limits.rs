@@ -20,11 +20,11 @@ const fn limit(name: &'static str, m4: u64, rv32: u64) -> Limit {
 
 /// Of the runtime with some ops.
 pub const PROGRAMS: [Limit; 5] = [
-    limit("empty", 10_437, 12_304),
-    limit("resnet8", 17_621, 19_893),
-    limit("all", 32_128, 36_676),
-    limit("offload", 15_424, 16_521),
-    limit("engine", 28_965, 27_468),
+    limit("empty", 7_614, 10_542),
+    limit("resnet8", 15_353, 18_200),
+    limit("all", 27_291, 31_323),
+    limit("offload", 12_841, 15_279),
+    limit("engine", 26_184, 25_666),
 ];
 
 /// Of what an op adds to the runtime if it is the only one. Ops share code, so several take less than their sum.

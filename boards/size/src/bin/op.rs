@@ -11,7 +11,7 @@ const OP: Registry<'static> = match option_env!("CARAFE_SIZE_OP") {
 };
 
 /// Nothing of the other entries is linked: this is a copy of one.
-const NAMED: [OpEntry; 1] = [find(match option_env!("CARAFE_SIZE_OP") {
+const NAMED: &[OpEntry] = &[find(match option_env!("CARAFE_SIZE_OP") {
     Some(name) => name.as_bytes(),
     None => b"Lut",
 })];
