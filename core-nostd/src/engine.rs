@@ -239,8 +239,11 @@ impl<'r, 'm> Engine<'r, 'm> {
             cx.aux = lender.free.take(range(b.address(), need.aux))?;
         }
         if need.scratch > 0 {
-            let s = model.segment_record(self.state.segment()).filter(|s| s.scratch_length >= need.scratch)?;
-            cx.scratch = lender.free.take(range(s.scratch_offset, need.scratch))?;
+            let s = model.segment_record(self.state.segment())?;
+            // A plan may have less, or none: kernels work with what there is.
+            if s.scratch_length > 0 {
+                cx.scratch = lender.free.take(range(s.scratch_offset, s.scratch_length.min(need.scratch)))?;
+            }
         }
         let [first, second] = &mut cx.inputs;
         lender.input(0, &need.windows[0], heads[0], first)?;

@@ -262,7 +262,7 @@ pub struct Need {
     pub view: bool,
     /// Bit i: the result may overwrite operand i.
     pub in_place: u8,
-    /// Scratch bytes of one step.
+    /// Scratch bytes with which a step is fastest; it works with any less, or none.
     pub scratch: u32,
     /// Bytes of accumulator that live from the first row consumed to the result.
     pub aux: u32,
@@ -306,7 +306,7 @@ pub struct Cx<'a> {
     pub out: RowsMut<'a>,
     /// The operand that `out` holds, if the step is in place.
     pub in_place: Option<u8>,
-    /// Scratch of this step.
+    /// Scratch of this step: as much as the plan has for it, at most what the node needs.
     pub scratch: &'a mut [u8],
     /// Accumulator.
     pub aux: &'a mut [u8],

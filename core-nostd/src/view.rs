@@ -113,6 +113,16 @@ impl<'a> RowsMut<'a> {
         row_span(self.row_stride, self.pixel_stride, self.channels)
     }
 
+    /// The bytes of the band, from its first element on.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.data
+    }
+
+    /// The byte of [`RowsMut::bytes`] where the band's row `y` begins; `None` if it lies before the band.
+    pub fn byte(&self, y: u16) -> Option<usize> {
+        usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride)
+    }
+
     /// Row `y` of the tensor; `None` if it is not in the band.
     #[inline]
     pub fn row(&mut self, y: u16) -> Option<&mut [u8]> {

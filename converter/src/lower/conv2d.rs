@@ -1,8 +1,8 @@
 use carafe::OpCode;
-use carafe::ops::ConvRecord;
+use carafe::ops::{ConvRecord, PLAIN};
 use carafe_graph::{Conv2d, Layout};
 
-use super::{LowerError, Step, fields, scale};
+use super::{LowerError, Step, fields, pack, scale};
 
 pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerError> {
     if conv.layout != Layout::Nhwc {
@@ -39,14 +39,14 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
     })?;
 
     // [O, I, KH, KW] to [O, KH, KW, I], or [O, 1, KH, KW] to [KH, KW, O].
-    let at = |o: usize, i: usize, tap: usize| q.data[(o * ic + i) * kh * kw + tap] as u8;
-    let packed: Vec<u8> = if depthwise {
-        (0..kh * kw).flat_map(|t| (0..oc).map(move |o| (o, t))).map(|(o, t)| at(o, 0, t)).collect()
+    let at = |o: usize, i: usize, tap: usize| q.data[(o * ic + i) * kh * kw + tap];
+    let (packed, packing) = if depthwise {
+        let order = (0..kh * kw).flat_map(|t| (0..oc).map(move |o| (o, t)));
+        (order.map(|(o, t)| at(o, 0, t) as u8).collect(), PLAIN)
     } else {
-        (0..oc)
-            .flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))))
-            .map(|(o, i, t)| at(o, i, t))
-            .collect()
+        let order = (0..oc).flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))));
+        let ordered: Vec<i8> = order.map(|(o, i, t)| at(o, i, t)).collect();
+        pack::pack(&ordered, per_channel, &x)
     };
 
     let (lo, hi) = step.clamp(conv.activation)?;
@@ -62,7 +62,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
         lo,
         hi,
         shift,
-        packing: 0,
+        packing,
         weights: 0,
     };
     record.weights = step.cx.layer(packed, &scale::channels(&folded, &multipliers));

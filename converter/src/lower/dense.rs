@@ -2,7 +2,7 @@ use carafe::OpCode;
 use carafe::ops::DenseRecord;
 use carafe_graph::Activation;
 
-use super::{LowerError, Step, fields, scale};
+use super::{LowerError, Step, fields, pack, scale};
 
 pub(super) fn lower(step: &mut Step<'_, '_>, activation: Activation) -> Result<(), LowerError> {
     let (x, y) = (step.info(step.value(0))?, step.info(step.out())?);
@@ -23,10 +23,10 @@ pub(super) fn lower(step: &mut Step<'_, '_>, activation: Activation) -> Result<(
     let folded = folded.ok_or_else(|| {
         step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")
     })?;
-    let packed: Vec<u8> = q.data.iter().map(|&w| w as u8).collect();
+    let (packed, packing) = pack::pack(&q.data, k, &x);
     let (lo, hi) = step.clamp(activation)?;
     let weights = step.cx.layer(packed, &scale::channels(&folded, &multipliers));
-    let record = DenseRecord { lo, hi, shift, packing: 0, weights };
+    let record = DenseRecord { lo, hi, shift, packing, weights };
     let x = step.operand(0)?;
     step.finish(OpCode::Dense, fields(&record), vec![x])?;
     Ok(())

@@ -10,6 +10,7 @@ mod history;
 mod lut;
 mod mean;
 mod mul;
+mod pack;
 mod pool;
 mod rescale;
 mod reshape;

@@ -6,10 +6,27 @@
 //! Every loop wraps on overflow. A blob whose weights and bounds come from the converter never overflows
 //! (`docs/arithmetic.md` gives the bound); a forged one gets defined nonsense instead of a panic.
 //!
-//! The loops here are portable. This is the one crate of the device side where `unsafe` and assembly may come to
-//! live; so far there is none.
+//! Every loop is here in portable Rust. Where the core has something better (`docs/arithmetic.md`), [`arm`] has the
+//! same loop in assembly, with the same bits: [`FAST`] says so. This is the one crate of the device side with unsafe
+//! code.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+#[cfg(carafe_dsp)]
+mod arm;
+mod dense;
+mod pairs;
+mod tile;
+
+pub use dense::dense;
+pub use pairs::{dot_pairs, dot_pairs_u8, sum_pairs};
+pub use tile::{PIXELS, Put, bytes, copy, halves, tile, widen, words};
+
+/// True if [`tile`], [`widen`] and [`dense`] are faster than the plain loops: the core multiplies two pairs of int16 at
+/// once.
+///
+/// On a host, too: there it is a device's twin.
+pub const FAST: bool = cfg!(any(carafe_dsp, not(target_os = "none")));
 
 /// Σ x·w over the shortest of three slices of int8, for two w at once: what is loaded of x is used twice.
 #[inline(never)]

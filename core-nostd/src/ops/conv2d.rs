@@ -1,6 +1,7 @@
 use core::marker::PhantomData;
 
-use super::window::{Taps, Windows, weights};
+use super::tile;
+use super::window::{Taps, Weights, Windows};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo, Window};
@@ -30,12 +31,19 @@ record! {
         hi: i8,
         /// Shift of the requantization, if the arithmetic has one per node.
         shift: i8,
-        /// How weights are packed. 0: plain, `[O, KH, KW, I]` (depthwise: `[KH, KW, O]`).
+        /// How weights are packed: [`PLAIN`] or [`PAIRS`]. Depthwise: plain, `[KH, KW, O]`.
         packing: u8,
         /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
     }
 }
+
+/// Weights are `[O, KH, KW, I]`.
+pub const PLAIN: u8 = 0;
+
+/// Weights are interleaved, two channels of the result in one ([`carafe_cpu::dot_pairs`]): `[O / 2, KH·KW·I, 2]`. An odd
+/// number of channels is filled up by one, and the inputs of a channel to a multiple of 4, both with zeros.
+pub const PAIRS: u8 = 1;
 
 /// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
 pub(super) const BLOCK: usize = 32;
@@ -61,18 +69,19 @@ impl ConvRecord {
         let r: ConvRecord = node.fields()?;
         let windows = r.windows();
         let window = windows.rows()?;
-        if r.packing != 0 {
-            return Err(Fault::Field);
-        }
         let mut depth = node.in0.c;
         if depthwise {
             if node.out.c.checked_rem(depth) != Some(0) {
                 return Err(Fault::Shape);
             }
+            if r.packing != PLAIN {
+                return Err(Fault::Field);
+            }
             depth = 1;
         }
-        let macs = weights(node, r.weights, windows.taps(), depth, channel)?;
-        Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, ..Need::ELEMENTWISE })
+        let (weights, macs) = Weights::check(node, (r.weights, r.packing), windows.taps(), depth, channel)?;
+        let scratch = if depthwise { 0 } else { tile::scratch(node, &weights, &r) };
+        Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
     }
 }
 
@@ -96,19 +105,22 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
         let r: ConvRecord = node.fields().ok()?;
         let windows = r.windows();
         let ic = usize::from(node.in0.c);
-        let per_channel = windows.taps() * ic;
-        let (weights, channels) = node.layer(r.weights, per_channel * usize::from(node.out.c), A::CHANNEL).ok()?;
+        let (weights, channels) =
+            Weights::of(node, (r.weights, r.packing), windows.taps(), node.in0.c, A::CHANNEL).ok()?;
         let finish = r.finish(node);
+        if A::ID == Native::ID && tile::serves(cx, &weights, &r) {
+            return tile::produce(cx, (y0, y1), &r, &weights, channels);
+        }
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {
             let (mut weights, mut channels) = (weights, channels);
             for out in out.chunks_mut(BLOCK) {
                 let mut acc = [0; BLOCK];
                 let acc = acc.get_mut(..out.len())?;
                 windows.each((&node.in0, rows), (oy, ox), true, &mut |taps| {
-                    accumulate(acc, &taps, &node.in0, weights.get(taps.first * ic..)?, per_channel)
+                    accumulate(acc, &taps, &node.in0, &weights.from(taps.first * ic)?)
                 })?;
                 finish.block::<A>(A::requantize, acc, channels, out);
-                weights = weights.get(BLOCK * per_channel..).unwrap_or_default();
+                weights = weights.skip(BLOCK);
                 channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
             }
             Some(())
@@ -116,29 +128,34 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
     }
 }
 
-/// acc\[i\] += taps · weights of channel i. `weights` begins with those of the first channel and tap, and has
-/// `per_channel` of them.
+/// acc\[i\] += taps · weights of channel i. `weights` begin with those of the first channel and tap.
 #[inline(never)]
-pub(super) fn accumulate(
-    acc: &mut [i32],
-    taps: &Taps<'_>,
-    x: &TensorInfo,
-    mut weights: &[u8],
-    per_channel: usize,
-) -> Option<()> {
+pub(super) fn accumulate(acc: &mut [i32], taps: &Taps<'_>, x: &TensorInfo, weights: &Weights<'_>) -> Option<()> {
     let length = taps.count * usize::from(x.c);
+    let mut weights = *weights;
     for acc in acc.chunks_mut(2) {
-        let w0 = weights.get(..length)?;
-        let w1 = if acc.len() < 2 { w0 } else { weights.get(per_channel..)?.get(..length)? };
-        let sums = match taps.pixels {
-            None => [w0, w1].map(|w| carafe_cpu::sum(w).wrapping_mul(i32::from(x.zero()))),
-            Some(pixels) if x.unsigned() => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),
-            Some(pixels) => carafe_cpu::dot(pixels.get(..length)?, [w0, w1]),
+        let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero())));
+        let sums = if weights.pairs {
+            let w = weights.bytes.get(..2 * length)?;
+            match taps.pixels {
+                None => scaled(carafe_cpu::sum_pairs(w)),
+                Some(pixels) if x.unsigned() => carafe_cpu::dot_pairs_u8(pixels, w),
+                Some(pixels) => carafe_cpu::dot_pairs(pixels, w),
+            }
+        } else {
+            let w0 = weights.bytes.get(..length)?;
+            let w1 =
+                if acc.len() < 2 { w0 } else { weights.bytes.get(weights.per_channel..)?.get(..length)? };
+            match taps.pixels {
+                None => scaled([w0, w1].map(carafe_cpu::sum)),
+                Some(pixels) if x.unsigned() => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),
+                Some(pixels) => carafe_cpu::dot(pixels.get(..length)?, [w0, w1]),
+            }
         };
         for (acc, sum) in acc.iter_mut().zip(sums) {
             *acc = acc.wrapping_add(sum);
         }
-        weights = weights.get(2 * per_channel..).unwrap_or_default();
+        weights = weights.skip(2);
     }
     Some(())
 }

@@ -1,7 +1,9 @@
 use core::marker::PhantomData;
 
+use carafe_cpu::{FAST, PIXELS, Put};
+
 use super::conv2d::{BLOCK, accumulate};
-use super::window::{Taps, weights};
+use super::window::{Taps, Weights};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -15,7 +17,7 @@ record! {
         hi: i8,
         /// Shift of the requantization, if the arithmetic has one per node.
         shift: i8,
-        /// How weights are packed. 0: plain, `[O, I]`.
+        /// How weights are packed: [`super::PLAIN`] (`[O, I]`) or [`super::PAIRS`].
         packing: u8,
         /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
@@ -39,17 +41,29 @@ impl<A: Arithmetic> Kernel for Dense<A> {
         let (node, [rows, _]) = (cx.node, &cx.inputs);
         let r: DenseRecord = node.fields().ok()?;
         let ic = usize::from(node.in0.c);
-        let (weights, channels) = node.layer(r.weights, ic * usize::from(node.out.c), A::CHANNEL).ok()?;
+        let (weights, channels) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, A::CHANNEL).ok()?;
+        let fast = FAST && A::ID == Native::ID && weights.pairs && r.shift >= 0 && ic % 4 == 0 && !node.in0.unsigned();
         let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
         cx.out.each((y0, y1), false, &mut |y, x, out| {
             let taps = Taps { first: 0, count: 1, pixels: Some(rows.run(y, x, ic)?) };
-            let (mut weights, mut channels) = (weights, channels);
+            let (mut weights, mut channels, mut out) = (weights, channels, out);
+            if fast {
+                // An odd channel at the end is left out.
+                let even = out.len() & !1;
+                let (made, odd) = out.split_at_mut_checked(even)?;
+                let put = Put { zero_point: finish.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
+                carafe_cpu::dense(taps.pixels?, weights.bytes, channels, &put, made)?;
+                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+                    carafe_cpu::clamp(made, r.lo, r.hi);
+                }
+                (weights, channels, out) = (weights.skip(even), channels.get(even * A::CHANNEL..)?, odd);
+            }
             for out in out.chunks_mut(BLOCK) {
                 let mut acc = [0; BLOCK];
                 let acc = acc.get_mut(..out.len())?;
-                accumulate(acc, &taps, &node.in0, weights, ic)?;
+                accumulate(acc, &taps, &node.in0, &weights)?;
                 finish.block::<A>(A::requantize_dense, acc, channels, out);
-                weights = weights.get(BLOCK * ic..).unwrap_or_default();
+                weights = weights.skip(BLOCK);
                 channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
             }
             Some(())
@@ -65,8 +79,6 @@ fn check(node: &Node<'_>, channel: usize) -> Result<Need, Fault> {
     if (x.h, x.w) != (y.h, y.w) {
         return Err(Fault::Shape);
     }
-    if r.packing != 0 {
-        return Err(Fault::Field);
-    }
-    Ok(Need { in_place: 0, macs: weights(node, r.weights, 1, x.c, channel)?, ..Need::ELEMENTWISE })
+    let (_, macs) = Weights::check(node, (r.weights, r.packing), 1, x.c, channel)?;
+    Ok(Need { in_place: 0, macs, ..Need::ELEMENTWISE })
 }

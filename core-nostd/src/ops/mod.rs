@@ -17,12 +17,13 @@ mod reshape;
 mod slice;
 mod softmax;
 mod space_to_depth;
+mod tile;
 mod upsample;
 mod window;
 
 pub use add::{Add, AddRecord};
 pub use concat::Concat;
-pub use conv2d::{Conv2d, ConvRecord};
+pub use conv2d::{Conv2d, ConvRecord, PAIRS, PLAIN};
 pub use dense::{Dense, DenseRecord};
 pub use depthwise::DepthwiseConv2d;
 pub use history::History;

@@ -48,7 +48,7 @@ impl Windows {
 
     /// Row (0) or column (1) of the operand that tap `k` of output `o` reads; `None` if it lies in the padding.
     #[inline(never)]
-    fn tap(&self, axis: usize, o: u16, k: u8, extent: u16) -> Option<u16> {
+    pub fn tap(&self, axis: usize, o: u16, k: u8, extent: u16) -> Option<u16> {
         let of = |pair: [u8; 2]| u32::from(if axis == 0 { pair[0] } else { pair[1] });
         let at = u32::from(o) * of(self.stride) + u32::from(k) * of(self.dilation);
         let at = at.checked_sub(of(self.pad))?;
@@ -93,14 +93,68 @@ impl Windows {
     }
 }
 
-/// Checks weights of `taps`·`depth` elements per channel of the result (`depth`: channels that one of them reads) and
-/// the parameters behind them. Gives the multiplications of the node.
-#[inline(never)]
-pub(super) fn weights(node: &Node<'_>, offset: u32, taps: usize, depth: u16, channel: usize) -> Result<u32, Fault> {
-    let y = &node.out;
-    // At most 2¹⁶ taps: the first product does not exceed 32 bits.
-    let per_channel = (taps as u32).wrapping_mul(u32::from(depth));
-    let length = per_channel.checked_mul(u32::from(y.c)).ok_or(Fault::Shape)?;
-    node.layer(offset, length as usize, channel)?;
-    Ok(length.saturating_mul(u32::from(y.h) * u32::from(y.w)))
+/// The weights of a layer, from a channel and a tap on.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'m> {
+    pub bytes: &'m [u8],
+    /// Bytes of a channel of the result: those of pairs are interleaved, and filled up to a multiple of 4.
+    pub per_channel: usize,
+    /// [`super::PAIRS`].
+    pub pairs: bool,
+}
+
+impl<'m> Weights<'m> {
+    /// Weights of `taps`·`depth` elements per channel of the result (`depth`: channels that one of them reads), and the
+    /// parameters behind them, `channel` bytes each. `place`: offset, packing.
+    #[inline(never)]
+    pub fn of(
+        node: &Node<'m>,
+        (offset, packing): (u32, u8),
+        taps: usize,
+        depth: u16,
+        channel: usize,
+    ) -> Result<(Self, &'m [u8]), Fault> {
+        let pairs = packing == super::PAIRS;
+        if !pairs && packing != super::PLAIN {
+            return Err(Fault::Field);
+        }
+        // At most 2^16 taps: neither this nor the next product exceeds 32 bits.
+        let mut per_channel = (taps as u32).wrapping_mul(u32::from(depth));
+        let mut channels = u32::from(node.out.c);
+        if pairs {
+            per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?;
+            channels = channels.next_multiple_of(2);
+        }
+        let length = per_channel.checked_mul(channels).ok_or(Fault::Shape)?;
+        let (bytes, channels) = node.layer(offset, length as usize, channel)?;
+        Ok((Self { bytes, per_channel: per_channel as usize, pairs }, channels))
+    }
+
+    /// As [`Weights::of`]; also gives the multiplications of the node.
+    #[inline(never)]
+    pub fn check(
+        node: &Node<'m>,
+        place: (u32, u8),
+        taps: usize,
+        depth: u16,
+        channel: usize,
+    ) -> Result<(Self, u32), Fault> {
+        let y = &node.out;
+        let (weights, _) = Self::of(node, place, taps, depth, channel)?;
+        let one = (taps as u32).wrapping_mul(u32::from(depth)).saturating_mul(u32::from(y.c));
+        Ok((weights, one.saturating_mul(u32::from(y.h) * u32::from(y.w))))
+    }
+
+    /// From an input of the first channel on.
+    #[inline]
+    pub fn from(&self, input: usize) -> Option<Self> {
+        let bytes = self.bytes.get(if self.pairs { 2 * input } else { input }..)?;
+        Some(Self { bytes, ..*self })
+    }
+
+    /// Without the first `channels`, an even number.
+    #[inline]
+    pub fn skip(&self, channels: usize) -> Self {
+        Self { bytes: self.bytes.get(channels * self.per_channel..).unwrap_or_default(), ..*self }
+    }
 }

@@ -1,0 +1,61 @@
+//! The order of weights in the blob.
+
+use carafe::TensorInfo;
+use carafe::ops::{PAIRS, PLAIN};
+
+/// Packs the weights of channels (`per_channel` of each, in the order of the device's taps) that are multiplied with
+/// elements of `x`: in pairs, where the sums allow it, else plain. Gives bytes and packing.
+pub(super) fn pack(weights: &[i8], per_channel: usize, x: &TensorInfo) -> (Vec<u8>, u8) {
+    match pairs(weights, per_channel, x) {
+        Some(bytes) => (bytes, PAIRS),
+        None => (weights.iter().map(|&w| w as u8).collect(), PLAIN),
+    }
+}
+
+/// `None` if the device could not tell the sums of a pair apart: that of the second channel has to fit 24 bits, in
+/// whatever order products are added, and a pair 16.
+fn pairs(weights: &[i8], per_channel: usize, x: &TensorInfo) -> Option<Vec<u8>> {
+    let greatest = if x.unsigned() { 255 } else { 128 };
+    let padded = per_channel.next_multiple_of(4);
+    let mut bytes = Vec::with_capacity(weights.len().next_multiple_of(8));
+    let mut channels = weights.chunks_exact(per_channel.max(1));
+    while let Some(first) = channels.next() {
+        let second = channels.next().unwrap_or(&[]);
+        let magnitude: i64 = second.iter().map(|&w| i64::from(w).abs()).sum();
+        if magnitude * greatest >= 1 << 23 {
+            return None;
+        }
+        for i in 0..padded {
+            let of = |channel: &[i8]| channel.get(i).copied().map_or(0, i32::from);
+            bytes.extend_from_slice(&i16::try_from(256 * of(second) + of(first)).ok()?.to_le_bytes());
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_channels_share_a_halfword() {
+        let x = TensorInfo::unplaced(1, 1, 3, 0);
+        let (bytes, packing) = pack(&[1, -2, 3, -4, 5, -6, 7, 8, -9], 3, &x);
+        assert_eq!(packing, PAIRS);
+        assert_eq!(bytes.len(), 2 * 2 * 4);
+        let half = |i: usize| i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]);
+        assert_eq!([half(0), half(1), half(2), half(3)], [-4 * 256 + 1, 5 * 256 - 2, -6 * 256 + 3, 0]);
+        // The last channel is alone.
+        assert_eq!([half(4), half(5), half(6), half(7)], [7, 8, -9, 0]);
+    }
+
+    #[test]
+    fn sums_that_cannot_be_told_apart_stay_plain() {
+        let x = TensorInfo::unplaced(1, 1, 600, 0);
+        assert_eq!(pack(&[127; 1200], 600, &x).1, PLAIN);
+        assert_eq!(pack(&[100; 1200], 600, &x).1, PAIRS);
+        // -128 with a negative neighbour has no room in 16 bits.
+        assert_eq!(pack(&[-1, -128], 1, &x).1, PLAIN);
+        assert_eq!(pack(&[1, -128], 1, &x).1, PAIRS);
+    }
+}

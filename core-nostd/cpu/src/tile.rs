@@ -1,0 +1,117 @@
+//! Three pixels of a result at a time: a product of a matrix of widened inputs with weights in pairs.
+
+use crate::pairs::split;
+
+/// Pixels of a tile.
+pub const PIXELS: usize = 3;
+
+/// What becomes of accumulators, and where it is put.
+#[derive(Clone, Copy, Debug)]
+pub struct Put {
+    /// Added to the rescaled accumulator.
+    pub zero_point: i8,
+    /// Accumulators are shifted left by so many bits first, at most 31.
+    pub shift: u8,
+    /// Byte of the first channel of each pixel.
+    pub at: [usize; PIXELS],
+}
+
+/// The words in a piece of memory.
+#[allow(unsafe_code)]
+pub fn words(bytes: &mut [u8]) -> &mut [u32] {
+    // SAFETY: any bytes are a u32.
+    unsafe { bytes.align_to_mut::<u32>().1 }
+}
+
+/// The bytes of words.
+#[allow(unsafe_code)]
+pub fn bytes(words: &mut [u32]) -> &mut [u8] {
+    // SAFETY: any word is four bytes, which lie anywhere.
+    unsafe { words.align_to_mut::<u8>().1 }
+}
+
+/// Copies what both have room for, word by word.
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    let (words, rest) = to.as_chunks_mut::<4>();
+    let (from_words, from_rest) = from.as_chunks::<4>();
+    for (to, from) in words.iter_mut().zip(from_words) {
+        *to = *from;
+    }
+    for (to, from) in rest.iter_mut().zip(from_rest) {
+        *to = *from;
+    }
+}
+
+/// Two elements as a word, the first in the low half.
+pub fn halves(first: i16, second: i16) -> u32 {
+    u32::from(first as u16) | u32::from(second as u16) << 16
+}
+
+/// Widens elements, two to a word, into every [`PIXELS`]th word of `to`; the last `x.len() % 4` are left out, and so is
+/// what does not fit.
+pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
+    #[cfg(carafe_dsp)]
+    crate::arm::widen(to, x, unsigned);
+    #[cfg(not(carafe_dsp))]
+    widen_portably(to, x, unsigned);
+}
+
+/// Rescaled results of `2 · pairs` channels of three pixels, as many pairs as there are channels.
+///
+/// `x` has, for every two inputs, a word of each pixel ([`widen`]). `weights` has blocks of [`crate::dot_pairs`], one
+/// per two channels, for as many inputs; `channels` has bias and multiplier (i32) of every channel. An odd channel at
+/// the end is left out. `None` if weights are too short, or pixels lie outside `out`.
+pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
+    let inputs = x.len() / PIXELS * 2;
+    let pairs = channels.len() / 16;
+    let last = put.at.iter().max()?.checked_add(2 * pairs)?;
+    if inputs == 0 || last > out.len() || weights.len() < (2 * inputs).checked_mul(pairs)? {
+        return None;
+    }
+    #[cfg(carafe_dsp)]
+    if crate::arm::tile(x, weights, channels, put, out) {
+        return Some(());
+    }
+    tile_portably(x, weights, channels, put, out)
+}
+
+#[cfg_attr(carafe_dsp, allow(dead_code))]
+fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
+    let element = |x| crate::element(x, unsigned);
+    let to = to.iter_mut().step_by(PIXELS);
+    for (to, x) in to.zip(x.as_chunks::<4>().0.iter().flat_map(|x| [[x[0], x[1]], [x[2], x[3]]])) {
+        *to = halves(element(x[0]), element(x[1]));
+    }
+}
+
+/// [`tile`], whose arguments are checked.
+#[inline(never)]
+fn tile_portably(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
+    let block = x.len() / PIXELS * 4;
+    for (pixel, &at) in put.at.iter().enumerate() {
+        let mut out = out.get_mut(at..)?.as_chunks_mut::<2>().0.iter_mut();
+        for (weights, channels) in weights.chunks_exact(block).zip(channels.as_chunks::<16>().0) {
+            let [mut whole, mut low] = [0i32; 2];
+            for (x, w) in x.iter().skip(pixel).step_by(PIXELS).zip(weights.as_chunks::<4>().0) {
+                for (x, w) in [(*x as i16, [w[0], w[1]]), ((*x >> 16) as i16, [w[2], w[3]])] {
+                    let w = i16::from_le_bytes(w);
+                    whole = whole.wrapping_add(i32::from(x).wrapping_mul(i32::from(w)));
+                    low = low.wrapping_add(i32::from(x).wrapping_mul(i32::from(w as i8)));
+                }
+            }
+            let [a, b] = split(whole, low);
+            let (first, second) = channels.split_at(8);
+            *out.next()? = [finish(a, first, put), finish(b, second, put)];
+        }
+    }
+    Some(())
+}
+
+/// clamp(zero point + (((acc + bias) << shift) · multiplier + 2³¹) >> 32), of a channel's bias and multiplier.
+pub(crate) fn finish(acc: i32, channel: &[u8], put: &Put) -> u8 {
+    let field = |at: usize| channel.get(at..at + 4).and_then(|b| b.as_chunks().0.first().copied());
+    let field = |at| i32::from_le_bytes(field(at).unwrap_or_default());
+    let acc = acc.wrapping_add(field(0)).wrapping_shl(u32::from(put.shift));
+    let v = (i64::from(acc) * i64::from(field(4)) + (1 << 31)) >> 32;
+    (v as i32 + i32::from(put.zero_point)).clamp(-128, 127) as i8 as u8
+}
