@@ -4,6 +4,7 @@
 //! relies on is checked by the function in front of it.
 #![allow(unsafe_code)]
 
+use crate::depthwise::{Run, Stream, Taps};
 use crate::tile::{PIXELS, Put};
 
 /// What `carafe_tile` reads. It moves `channels` and `out` on.
@@ -27,6 +28,8 @@ unsafe extern "C" {
     fn carafe_tile(arguments: *mut TileArguments, weights: *const u8);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_widen_u8(to: *mut u32, x: *const u8, end: *const u8);
+    fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
+    fn carafe_depthwise(arguments: *mut DepthwiseArguments);
     fn carafe_dense(x: *const u8, end: *const u8, weights: *const u8, more: *const u8, arguments: *const DenseArguments);
 }
 
@@ -117,6 +120,65 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         unsafe { carafe_dense(x.start, x.end, first, second, &arguments) };
     }
     true
+}
+
+/// What `carafe_depthwise` reads. It moves `out` on, and counts `pixels` and `counter` down.
+#[repr(C)]
+struct DepthwiseArguments {
+    /// A pointer for each tap.
+    taps: *const u32,
+    stream: *const u32,
+    /// Behind the last word of the stream.
+    end: *const u32,
+    zero_point: i32,
+    shift: u32,
+    out: *mut u8,
+    /// Bytes behind the channels of a pixel of the result up to the next.
+    out_gap: usize,
+    pixels: usize,
+    /// Taps, by two.
+    pairs: usize,
+    /// As `out_gap`, of the operand.
+    gap: usize,
+    counter: usize,
+}
+
+/// The words of four channels' weights, for every two taps. `to` has `taps.div_ceil(2) · 4` words, and `weights` four
+/// bytes every `stride`, for each tap: the caller has checked that.
+pub fn prepare(to: &mut [u32], weights: &[u8], stride: usize, taps: usize) {
+    // SAFETY: see above; the core reads words from any address.
+    unsafe { carafe_depthwise_prepare(to.as_mut_ptr(), weights.as_ptr(), stride, taps) };
+}
+
+/// [`Stream::run`], whose arguments are checked. `list` has a word for each tap, and one more if they are odd.
+pub fn depthwise(stream: &Stream<'_>, taps: &Taps<'_>, list: &mut [u32], run: &Run, out: &mut [u8]) {
+    // A tap without a partner gets itself: the weights are zero.
+    let mut last = 0;
+    let mut at = taps.slices().iter();
+    for to in &mut *list {
+        if let Some(tap) = at.next() {
+            last = tap.as_ptr().expose_provenance() as u32;
+        }
+        *to = last;
+    }
+    let words = stream.words.as_ptr_range();
+    let mut arguments = DepthwiseArguments {
+        taps: list.as_ptr(),
+        stream: words.start,
+        end: words.end,
+        zero_point: i32::from(run.zero_point),
+        shift: u32::from(run.shift),
+        out: out.as_mut_ptr(),
+        out_gap: run.out_step - stream.channels,
+        pixels: run.pixels,
+        pairs: list.len() / 2,
+        gap: run.step - stream.channels,
+        counter: 0,
+    };
+    // SAFETY: from every tap's pointer, `channels` bytes are read at each multiple of `step` below `pixels · step`, which
+    // are inside the slice of the tap; the result's bytes lie in `out` in the same way. The stream has, per four
+    // channels, 8 words and 4 for every two taps.
+    unsafe { carafe_depthwise(&mut arguments) };
 }
 
 core::arch::global_asm!(include_str!("arm.s"), options(raw));

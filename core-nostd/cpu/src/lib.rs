@@ -15,14 +15,16 @@
 #[cfg(carafe_dsp)]
 mod arm;
 mod dense;
+mod depthwise;
 mod pairs;
 mod tile;
 
 pub use dense::dense;
+pub use depthwise::{Run, Stream, TAPS, Taps};
 pub use pairs::{dot_pairs, dot_pairs_u8, sum_pairs};
 pub use tile::{PIXELS, Put, bytes, copy, halves, tile, widen, words};
 
-/// True if [`tile`], [`widen`] and [`dense`] are faster than the plain loops: the core multiplies two pairs of int16 at
+/// True if [`tile`], [`widen`], [`dense`] and [`Stream`] are faster than the plain loops: the core multiplies two pairs of int16 at
 /// once.
 ///
 /// On a host, too: there it is a device's twin.

@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use super::tile;
+use super::{sliding, tile};
 use super::window::{Taps, Weights, Windows};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
@@ -80,7 +80,7 @@ impl ConvRecord {
             depth = 1;
         }
         let (weights, macs) = Weights::check(node, (r.weights, r.packing), windows.taps(), depth, channel)?;
-        let scratch = if depthwise { 0 } else { tile::scratch(node, &weights, &r) };
+        let scratch = if depthwise { sliding::scratch(node, &r) } else { tile::scratch(node, &weights, &r) };
         Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
     }
 }

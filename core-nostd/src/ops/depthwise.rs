@@ -1,6 +1,7 @@
 use core::marker::PhantomData;
 
 use super::conv2d::{BLOCK, ConvRecord};
+use super::sliding;
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
@@ -27,6 +28,9 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
         let plain = multiplier == 1 && !x.unsigned();
         let (weights, channels) = node.layer(r.weights, windows.taps() * oc, A::CHANNEL).ok()?;
         let finish = r.finish(node);
+        if A::ID == Native::ID && sliding::serves(cx, &r) {
+            return sliding::produce(cx, (y0, y1), &r, weights, channels);
+        }
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {
             let mut from = 0;
             for out in out.chunks_mut(BLOCK) {

@@ -15,6 +15,7 @@ mod mul;
 mod pool;
 mod reshape;
 mod slice;
+mod sliding;
 mod softmax;
 mod space_to_depth;
 mod tile;

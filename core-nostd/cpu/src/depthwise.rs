@@ -1,0 +1,183 @@
+//! Depthwise convolution, four channels and two taps at a time.
+
+/// Taps of a window at most.
+pub const TAPS: usize = 26;
+
+/// Where the taps of a window lie: the operand from each of them on.
+#[derive(Debug)]
+pub struct Taps<'a> {
+    slices: [&'a [u8]; TAPS],
+    count: usize,
+    /// Bytes of the shortest.
+    room: usize,
+}
+
+impl<'a> Taps<'a> {
+    /// Of no taps.
+    pub fn new() -> Self {
+        Self { slices: [&[]; TAPS], count: 0, room: usize::MAX }
+    }
+
+    /// The next tap; `None` if there are [`TAPS`].
+    pub fn push(&mut self, tap: &'a [u8]) -> Option<()> {
+        *self.slices.get_mut(self.count)? = tap;
+        self.count += 1;
+        self.room = self.room.min(tap.len());
+        Some(())
+    }
+
+    /// Bytes that are there from every tap on.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    pub(crate) fn slices(&self) -> &[&'a [u8]] {
+        self.slices.get(..self.count).unwrap_or(&self.slices)
+    }
+}
+
+impl Default for Taps<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Pixels of a row that lie alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// How many.
+    pub pixels: usize,
+    /// Bytes from window to window.
+    pub step: usize,
+    /// Bytes from pixel to pixel of the result.
+    pub out_step: usize,
+    /// Added to the rescaled accumulator.
+    pub zero_point: i8,
+    /// Accumulators are shifted left by so many bits first, at most 31.
+    pub shift: u8,
+}
+
+/// Biases, weights and multipliers of some channels in the order in which they are used: for every four channels four
+/// biases, then for every two taps a word of each channel (the first tap in the low half), then four multipliers.
+#[derive(Debug)]
+pub struct Stream<'s> {
+    pub(crate) words: &'s [u32],
+    pub(crate) channels: usize,
+    taps: usize,
+}
+
+impl<'s> Stream<'s> {
+    /// Words of four channels.
+    pub const fn group(taps: usize) -> usize {
+        8 + 4 * taps.div_ceil(2)
+    }
+
+    /// Of as many channels as `words` have room for and `channels` has parameters of (bias and multiplier, i32), by four.
+    /// `weights` begins with the first tap of the first of them, and has a tap every `stride` bytes. `None` if it is too
+    /// short.
+    pub fn prepare(
+        words: &'s mut [u32],
+        weights: &[u8],
+        (stride, taps): (usize, usize),
+        channels: &[u8],
+    ) -> Option<Self> {
+        let mut groups = 0;
+        let mut to = words.chunks_exact_mut(Self::group(taps));
+        for channels in channels.as_chunks::<32>().0 {
+            let Some(words) = to.next() else { break };
+            let weights = weights.get(4 * groups..)?;
+            if taps == 0 || weights.len() < (taps - 1).checked_mul(stride)?.checked_add(4)? {
+                return None;
+            }
+            let (biases, rest) = words.split_at_mut_checked(4)?;
+            let (pairs, multipliers) = rest.split_at_mut_checked(rest.len() - 4)?;
+            let mut fields = channels.as_chunks::<4>().0.iter().map(|&b| u32::from_le_bytes(b));
+            for (bias, multiplier) in biases.iter_mut().zip(multipliers) {
+                *bias = fields.next()?;
+                *multiplier = fields.next()?;
+            }
+            #[cfg(carafe_dsp)]
+            crate::arm::prepare(pairs, weights, stride, taps);
+            #[cfg(not(carafe_dsp))]
+            prepare_portably(pairs, weights, stride, taps)?;
+            groups += 1;
+        }
+        let words = &*words;
+        Some(Self { words: words.get(..groups * Self::group(taps))?, channels: 4 * groups, taps })
+    }
+
+    /// Channels that it has.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Makes the channels of a run of pixels. `list` is for the addresses of taps. `None` if anything is too short.
+    pub fn run(&self, taps: &Taps<'_>, list: &mut [u32], run: &Run, out: &mut [u8]) -> Option<()> {
+        let last = run.pixels.checked_sub(1)?;
+        let end = |step: usize| last.checked_mul(step)?.checked_add(self.channels);
+        let list = list.get_mut(..taps.count.next_multiple_of(2))?;
+        if taps.count != self.taps
+            || self.channels == 0
+            || run.step.min(run.out_step) < self.channels
+            || end(run.step)? > taps.room
+            || end(run.out_step)? > out.len()
+        {
+            return None;
+        }
+        #[cfg(carafe_dsp)]
+        crate::arm::depthwise(self, taps, list, run, out);
+        #[cfg(not(carafe_dsp))]
+        {
+            let _ = list;
+            self.run_portably(taps, run, out)?;
+        }
+        Some(())
+    }
+
+    #[cfg(not(carafe_dsp))]
+    fn run_portably(&self, taps: &Taps<'_>, run: &Run, out: &mut [u8]) -> Option<()> {
+        for pixel in 0..run.pixels {
+            let groups = self.words.chunks_exact(Self::group(self.taps)).enumerate();
+            for (group, words) in groups {
+                let (biases, rest) = words.split_at_checked(4)?;
+                let (pairs, multipliers) = rest.split_at_checked(rest.len() - 4)?;
+                let mut acc = [0i32; 4];
+                for (acc, bias) in acc.iter_mut().zip(biases) {
+                    *acc = *bias as i32;
+                }
+                for (taps, words) in taps.slices().chunks(2).zip(pairs.as_chunks::<4>().0) {
+                    let at = pixel * run.step + 4 * group;
+                    for (k, tap) in taps.iter().enumerate() {
+                        let x = tap.get(at..at + 4)?;
+                        for ((acc, &x), &w) in acc.iter_mut().zip(x).zip(words) {
+                            let w = (w >> (16 * k)) as i16;
+                            *acc = acc.wrapping_add(i32::from(x as i8) * i32::from(w));
+                        }
+                    }
+                }
+                let at = pixel * run.out_step + 4 * group;
+                for ((out, &acc), &multiplier) in out.get_mut(at..at + 4)?.iter_mut().zip(&acc).zip(multipliers) {
+                    let acc = acc.wrapping_shl(u32::from(run.shift));
+                    let v = (i64::from(acc) * i64::from(multiplier as i32) + (1 << 31)) >> 32;
+                    *out = (v as i32 + i32::from(run.zero_point)).clamp(-128, 127) as i8 as u8;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// See [`Stream`].
+#[cfg(not(carafe_dsp))]
+fn prepare_portably(to: &mut [u32], weights: &[u8], stride: usize, taps: usize) -> Option<()> {
+    for (pair, to) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        for (c, to) in to.iter_mut().enumerate() {
+            let of = |tap: usize| {
+                let w = weights.get(tap * stride + c).filter(|_| tap < taps);
+                w.map_or(0, |&w| i16::from(w as i8))
+            };
+            *to = crate::halves(of(2 * pair), of(2 * pair + 1));
+        }
+    }
+    Some(())
+}

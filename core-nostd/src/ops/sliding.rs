@@ -1,0 +1,97 @@
+//! Depthwise convolutions whose windows move along a row: what their taps are is found out once for all pixels that lie
+//! alike, and the weights are widened once per band.
+
+use carafe_cpu::{FAST, Run, Stream, TAPS, Taps};
+
+use super::conv2d::ConvRecord;
+use crate::{Cx, Node};
+
+/// Channels whose weights are widened at once: more take more scratch, fewer look for taps more often.
+const CHANNELS: usize = 64;
+
+/// Scratch that [`produce`] takes: widened weights, addresses of taps, a pixel of padding, and what aligning may cost. 0
+/// if it is not for this node.
+#[inline(never)]
+pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
+    let (x, taps) = (&node.in0, r.windows().taps());
+    if x.c != node.out.c || x.c % 4 != 0 || x.unsigned() || taps > TAPS || r.shift < 0 {
+        return 0;
+    }
+    let channels = usize::from(x.c).min(CHANNELS);
+    (channels * Stream::group(taps) + 4 * taps.next_multiple_of(2) + channels + 4) as u32
+}
+
+/// True if [`produce`] makes this step.
+pub(super) fn serves(cx: &Cx<'_>, r: &ConvRecord) -> bool {
+    let scratch = scratch(cx.node, r);
+    FAST && scratch > 0 && cx.scratch.len() >= scratch as usize
+}
+
+/// Makes rows `y0..y1`.
+#[inline(never)]
+pub(super) fn produce(
+    cx: &mut Cx<'_>,
+    (y0, y1): (u16, u16),
+    r: &ConvRecord,
+    weights: &[u8],
+    channels: &[u8],
+) -> Option<()> {
+    let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
+    let (windows, c) = (r.windows(), usize::from(x.c));
+    let taps = windows.taps();
+    let at_once = c.min(CHANNELS);
+    let words = carafe_cpu::words(cx.scratch);
+    let (list, words) = words.split_at_mut_checked(taps.next_multiple_of(2))?;
+    let (stream, padding) = words.split_at_mut_checked(at_once / 4 * Stream::group(taps))?;
+    let padding = carafe_cpu::bytes(padding).get_mut(..at_once)?;
+    padding.fill(x.zero_point as u8);
+
+    let (step, out_step) = (usize::from(r.stride_w) * rows.pixel_stride(), cx.out.pixel_stride());
+    let extent = (u32::from(r.kernel_w) - 1) * u32::from(r.dilation_w) + 1;
+    for from in (0..c).step_by(at_once) {
+        let channels = channels.get(8 * from..)?;
+        let channels = channels.get(..8 * at_once).unwrap_or(channels);
+        let stream = Stream::prepare(stream, weights.get(from..)?, (c, taps), channels)?;
+        let mut run = Run { pixels: 0, step, out_step, zero_point: y.zero_point, shift: r.shift as u8 };
+        for oy in y0..y1 {
+            let mut ox = 0;
+            while ox < y.w {
+                // Windows inside the operand lie alike; the others are made one by one.
+                run.pixels = 1;
+                let first = (u32::from(ox) * u32::from(r.stride_w)).checked_sub(u32::from(r.pad_left));
+                let last = first.and_then(|first| u32::from(x.w).checked_sub(first + extent));
+                if let Some(left) = last.and_then(|left| left.checked_div(u32::from(r.stride_w))) {
+                    run.pixels += left.min(u32::from(y.w - 1 - ox)) as usize;
+                }
+                let mut taps = Taps::new();
+                for ky in 0..r.kernel_h {
+                    let line = match windows.tap(0, oy, ky, x.h) {
+                        Some(y) => Some(rows.row(y)?),
+                        None => None,
+                    };
+                    for kx in 0..r.kernel_w {
+                        let inside = line.and_then(|line| Some((line, windows.tap(1, ox, kx, x.w)?)));
+                        taps.push(match inside {
+                            Some((line, ix)) => line.get(usize::from(ix) * rows.pixel_stride() + from..)?,
+                            None => padding,
+                        })?;
+                    }
+                }
+                let rows_of_padding = taps.room() < (run.pixels - 1) * step + stream.channels();
+                if rows_of_padding {
+                    run.pixels = 1;
+                }
+                let at = cx.out.byte(oy)? + usize::from(ox) * out_step + from;
+                let out = cx.out.bytes().get_mut(at..)?;
+                stream.run(&taps, list, &run, out)?;
+                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+                    for pixel in out.chunks_mut(out_step).take(run.pixels) {
+                        carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);
+                    }
+                }
+                ox += run.pixels as u16;
+            }
+        }
+    }
+    Some(())
+}
