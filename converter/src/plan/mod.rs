@@ -13,6 +13,7 @@
 //! | `segment`, `units` | the rows that one segment touches, and when |
 //! | `draft`, `block` | segments in sequence, and the memory that they need |
 //! | `conflicts`, `pack` | how blocks may lie to each other, and where they lie |
+//! | `cost` | what a node costs in time |
 //! | `search` | which drafts are tried |
 //! | `jobs` | plans for a CPU with an accelerator |
 //! | `regions` | what lies in fast memory, and what in the state |
@@ -20,6 +21,7 @@
 
 mod block;
 mod conflicts;
+mod cost;
 mod draft;
 mod jobs;
 mod net;
@@ -62,11 +64,36 @@ pub struct PlanOptions {
     pub grow: bool,
     /// The one order in which buffers are placed.
     pub strategy: Option<PackStrategy>,
+    /// What memory is spent on.
+    pub goal: Goal,
+}
+
+/// What memory is spent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Nothing but the rows themselves: no scratch for kernels, and no higher bands.
+    Size,
+    /// Scratch for kernels, and higher bands where they are worth it, up to a quarter of the arena.
+    #[default]
+    Balanced,
+    /// As balanced, up to as much again as the arena.
+    Speed,
+}
+
+impl Goal {
+    /// Bytes that higher bands may add to an arena of so many.
+    fn allowance(self, bytes: u64) -> u64 {
+        match self {
+            Self::Size => 0,
+            Self::Balanced => bytes / 4,
+            Self::Speed => bytes,
+        }
+    }
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { push_rows: false, fast_bytes: None, cuts: None, bands: None, in_place: None, grow: true, strategy: None }
+        Self { push_rows: false, fast_bytes: None, cuts: None, bands: None, in_place: None, grow: true, strategy: None, goal: Goal::default() }
     }
 }
 
@@ -180,7 +207,7 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     let of = |list: Option<&Vec<u8>>, n: usize| list.and_then(|l| l.get(n)).copied().unwrap_or(1).max(1);
     let mut bands: Vec<u8> = (0..nodes).map(|n| of(options.bands.as_ref(), n)).collect();
     for (n, band) in bands.iter_mut().enumerate() {
-        let (need, node) = (net::need(model, n, *band)?, &model.nodes[n]);
+        let (need, node) = (net::need(model, n, *band, options.goal)?, &model.nodes[n]);
         // A reduction makes its one result at once.
         if need.consumes {
             *band = 1;

@@ -4,7 +4,7 @@ use carafe::schedule::Demand;
 use carafe::{Need, NodeId, Window};
 
 use super::storage::{Overwrite, Storage, tensor};
-use super::{PlanError, PlanOptions};
+use super::{Goal, PlanError, PlanOptions};
 use crate::lower::Lowered;
 
 /// What a model needs when its nodes make bands of given heights and overwrite given operands.
@@ -53,7 +53,7 @@ impl<'a> Net<'a> {
         overwrite: Vec<Overwrite>,
     ) -> Result<Self, PlanError> {
         let nodes = model.nodes.len();
-        let needs = (0..nodes).map(|n| need(model, n, bands[n])).collect::<Result<Vec<Need>, _>>()?;
+        let needs = (0..nodes).map(|n| need(model, n, bands[n], options.goal)).collect::<Result<Vec<Need>, _>>()?;
         let storage = Storage::of(model, &needs, &overwrite);
         let tensors = nodes + model.inputs.len();
         let mut outputs = vec![false; tensors];
@@ -135,12 +135,13 @@ fn carafe_counters(nodes: usize, inputs: usize, buffers: usize) -> u64 {
 }
 
 /// What a node needs when it makes bands of so many rows.
-pub(super) fn need(model: &Lowered, n: usize, band: u8) -> Result<Need, PlanError> {
+pub(super) fn need(model: &Lowered, n: usize, band: u8, goal: Goal) -> Result<Need, PlanError> {
     let from = &model.nodes[n];
     let refuse = |fault| PlanError::Node { node: from.name.clone(), op: from.op.name(), fault };
     let entry = carafe::ops::ALL.find(from.op, 1, model.arithmetic).ok_or(refuse(carafe::Fault::Field))?;
     let mut node = model.node(n);
     node.id = NodeId(n as u16);
     node.header.band = band;
-    entry.check(&node).map_err(refuse)
+    let need = entry.check(&node).map_err(refuse)?;
+    Ok(Need { scratch: if goal == Goal::Size { 0 } else { need.scratch }, ..need })
 }

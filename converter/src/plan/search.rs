@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::conflicts::Conflicts;
+use super::cost::instructions;
 use super::draft::Draft;
 use super::net::{Net, need};
 use super::pack::{Effort, Extent, Packing, pack};
@@ -23,8 +24,8 @@ use super::{PlanError, PlanOptions};
 const BUDGET: u64 = 8_000_000;
 /// Places where a cut is tried.
 const PLACES: usize = 128;
-/// No band is higher: a step should not take long, since others wait for it.
-const MOST_BAND: u8 = 8;
+/// Rows per step that are tried. None is higher: a step should not take long, since others wait for it.
+const BANDS: [u8; 7] = [8, 7, 6, 5, 4, 3, 2];
 /// Swaps of a packing while searching, and of the one that is kept.
 const SWAPS: (usize, usize) = (24, 1500);
 
@@ -108,6 +109,7 @@ impl<'o> Search<'o> {
         }
         if self.options.bands.is_none() {
             self.bands(&mut net, &mut best)?;
+            self.repack(&net, &mut best);
         }
         Ok((net, best))
     }
@@ -327,27 +329,50 @@ impl<'o> Search<'o> {
         Ok(())
     }
 
-    /// Makes bands higher where that takes no memory: fewer steps, and weights are unpacked less often.
+    /// Makes bands higher: first where that takes no memory, then where it saves the most time, as far as the goal
+    /// allows. Fewer steps, full tiles, and weights are unpacked less often.
     fn bands(&self, net: &mut Net<'_>, best: &mut Candidate) -> Result<(), PlanError> {
-        let mut order: Vec<usize> = (0..net.nodes()).collect();
-        // Those with the most rows first; of equals, the later ones, which ask the others for more at once.
-        order.sort_by_key(|&n| std::cmp::Reverse((net.model.nodes[n].out.h, n)));
-        for n in order {
-            let h = net.model.nodes[n].out.h;
-            let mut band = MOST_BAND;
-            while band > 1 && !self.is_over(4) {
-                if u16::from(band / 2) < h && self.raise(net, best, n, band)? {
-                    break;
+        let least = best.packing.bytes;
+        for limit in [least, least + self.options.goal.allowance(least)] {
+            let time = |n: usize, band: u8| instructions(net, n, band);
+            let mut order: Vec<(u64, usize)> = (0..net.nodes())
+                .map(|n| {
+                    let now = time(n, net.bands[n]);
+                    let then = BANDS.iter().map(|&band| time(n, band)).min().unwrap_or(now);
+                    (now.saturating_sub(then), n)
+                })
+                .collect();
+            // Of equals the later ones first, which ask the others for more at once.
+            order.sort_unstable();
+            for (_, n) in order.into_iter().rev() {
+                let h = u64::from(net.model.nodes[n].out.h);
+                let mut tried: Vec<(u64, u8)> = BANDS
+                    .iter()
+                    .filter(|&&band| u64::from(band) < h + u64::from(band / 2))
+                    .map(|&band| (instructions(net, n, band), band))
+                    .filter(|&(time, _)| time < instructions(net, n, net.bands[n]))
+                    .collect();
+                tried.sort_unstable();
+                for (_, band) in tried {
+                    if self.is_over(4) || self.raise(net, best, n, band, limit)? {
+                        break;
+                    }
                 }
-                band /= 2;
             }
         }
         Ok(())
     }
 
-    fn raise(&self, net: &mut Net<'_>, best: &mut Candidate, n: usize, band: u8) -> Result<bool, PlanError> {
+    fn raise(
+        &self,
+        net: &mut Net<'_>,
+        best: &mut Candidate,
+        n: usize,
+        band: u8,
+        limit: u64,
+    ) -> Result<bool, PlanError> {
         let before = net.needs[n];
-        let after = need(net.model, n, band)?;
+        let after = need(net.model, n, band, self.options.goal)?;
         if net.needs[n].consumes
             || net.needs[n].state
             || (after.in_place, after.aux, after.view) != (before.in_place, before.aux, before.view)
@@ -364,9 +389,10 @@ impl<'o> Search<'o> {
         segments[at] = Arc::new(walked);
         let draft = Draft::of(net, segments, self.options.grow);
         let bound = net.floor().next_multiple_of(super::pack::ALIGN) + draft.bound();
-        if bound <= best.packing.bytes && draft.length.steps < best.draft.length.steps {
+        let limit = limit.max(best.packing.bytes);
+        if bound <= limit && draft.length.steps < best.draft.length.steps {
             let c = self.pack_draft(net, best.cuts.clone(), draft, bound, Some(best), self.swaps(false));
-            if c.packing.bytes <= best.packing.bytes {
+            if c.packing.bytes <= limit {
                 *best = c;
                 return Ok(true);
             }

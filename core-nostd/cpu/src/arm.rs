@@ -27,6 +27,7 @@ struct TileArguments {
 unsafe extern "C" {
     fn carafe_tile(arguments: *mut TileArguments, weights: *const u8);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
+    fn carafe_copy(to: *mut u8, from: *const u8, bytes: usize);
     fn carafe_widen_u8(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
@@ -95,6 +96,13 @@ pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
             carafe_widen(to.as_mut_ptr(), x.as_ptr(), end);
         }
     }
+}
+
+/// [`crate::copy`].
+#[inline]
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    // SAFETY: so many bytes are there on either side.
+    unsafe { carafe_copy(to.as_mut_ptr(), from.as_ptr(), to.len().min(from.len())) };
 }
 
 /// [`crate::dense`], whose arguments are checked. False if it is not for this routine.

@@ -308,3 +308,25 @@ carafe_depthwise:
     bne     6b
     b       3b
     .size carafe_depthwise, . - carafe_depthwise
+
+@ void carafe_copy(uint8_t *to, const uint8_t *from, uint32_t bytes)
+    .section .text.carafe_copy, "ax", %progbits
+    .global carafe_copy
+    .type carafe_copy, %function
+    .thumb_func
+    .p2align 2
+carafe_copy:
+    subs    r2, #4
+    blo     2f
+1:  ldr     r3, [r1], #4
+    subs    r2, #4
+    str     r3, [r0], #4
+    bhs     1b
+2:  adds    r2, #4
+    beq     4f
+3:  ldrb    r3, [r1], #1
+    subs    r2, #1
+    strb    r3, [r0], #1
+    bne     3b
+4:  bx      lr
+    .size carafe_copy, . - carafe_copy

@@ -18,6 +18,11 @@ impl<'a> Taps<'a> {
         Self { slices: [&[]; TAPS], count: 0, room: usize::MAX }
     }
 
+    /// Forgets all taps.
+    pub fn clear(&mut self) {
+        (self.count, self.room) = (0, usize::MAX);
+    }
+
     /// The next tap; `None` if there are [`TAPS`].
     pub fn push(&mut self, tap: &'a [u8]) -> Option<()> {
         *self.slices.get_mut(self.count)? = tap;

@@ -30,14 +30,13 @@ pub fn bytes(words: &mut [u32]) -> &mut [u8] {
     unsafe { words.align_to_mut::<u8>().1 }
 }
 
-/// Copies what both have room for, word by word.
+/// Copies what both have room for.
 pub fn copy(to: &mut [u8], from: &[u8]) {
-    let (words, rest) = to.as_chunks_mut::<4>();
-    let (from_words, from_rest) = from.as_chunks::<4>();
-    for (to, from) in words.iter_mut().zip(from_words) {
-        *to = *from;
-    }
-    for (to, from) in rest.iter_mut().zip(from_rest) {
+    // Few bytes at a time: compilers would call `memcpy`, which takes longer to begin than this.
+    #[cfg(carafe_dsp)]
+    crate::arm::copy(to, from);
+    #[cfg(not(carafe_dsp))]
+    for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }
 }

@@ -4,11 +4,11 @@
 use carafe_cpu::{FAST, PIXELS, Put};
 
 use super::conv2d::ConvRecord;
-use super::window::{Weights, Windows};
-use crate::{Cx, Node, Rows, TensorInfo};
+use super::window::Weights;
+use crate::{Cx, Node, TensorInfo};
 
 /// Rows of a kernel at most.
-const LINES: usize = 12;
+pub(super) const LINES: usize = 16;
 
 /// Scratch that [`produce`] takes: columns, a window of bytes if pixels do not come in words, and what aligning may
 /// cost. 0 if it is not for this node.
@@ -30,9 +30,11 @@ pub(super) fn serves(cx: &Cx<'_>, weights: &Weights<'_>, r: &ConvRecord) -> bool
 /// What a column is made of.
 struct Columns<'a> {
     x: &'a TensorInfo,
-    rows: &'a Rows<'a>,
     r: &'a ConvRecord,
-    windows: Windows,
+    /// Bytes from pixel to pixel of the operand.
+    stride: usize,
+    /// Pixels that lie next to each other are one run of taps.
+    joined: bool,
     /// Two inputs a word, those of the three pixels in turn.
     words: &'a mut [u32],
     /// A window's bytes, if pixels do not come in words.
@@ -43,52 +45,82 @@ impl Columns<'_> {
     /// Makes the column of output pixel `ox` in a row whose window has `lines` (`None`: padding).
     #[inline(never)]
     fn fill(&mut self, slot: usize, ox: u16, lines: &[Option<&[u8]>]) -> Option<()> {
-        let (x, r, ic) = (self.x, self.r, usize::from(self.x.c));
-        let run = usize::from(r.kernel_w) * ic;
-        let column = self.words.get_mut(slot..)?;
-        let mut input = 0;
-        let mut place = |from: Option<&[u8]>, n: usize| {
-            if self.window.is_empty() {
-                let to = column.get_mut(input / 2 * PIXELS..)?;
-                match from {
-                    Some(from) => carafe_cpu::widen(to, from.get(..n)?, x.unsigned()),
-                    None => {
-                        let zero = carafe_cpu::halves(x.zero(), x.zero());
-                        to.iter_mut().step_by(PIXELS).take(n / 2).for_each(|to| *to = zero);
-                    }
-                }
-            } else {
-                let to = self.window.get_mut(input..)?.get_mut(..n)?;
-                match from {
-                    Some(from) => carafe_cpu::copy(to, from.get(..n)?),
-                    None => to.fill(x.zero_point as u8),
-                }
-            }
-            input += n;
-            Some(())
+        let (x, ic) = (self.x, usize::from(self.x.c));
+        let run = usize::from(self.r.kernel_w) * ic;
+        let first = i32::from(ox) * i32::from(self.r.stride_w) - i32::from(self.r.pad_left);
+        let inside = self.joined && first >= 0 && first + i32::from(self.r.kernel_w) <= i32::from(x.w);
+        let mut to = Fill {
+            column: self.words.get_mut(slot..)?,
+            window: &mut *self.window,
+            unsigned: x.unsigned(),
+            zero_point: x.zero_point,
         };
-        // Pixels that lie next to each other are one run of taps.
-        let joined = self.rows.contiguous() && r.dilation_w == 1;
-        let first = (u32::from(ox) * u32::from(r.stride_w)).checked_sub(u32::from(r.pad_left));
-        let inside = first.filter(|&first| joined && first + u32::from(r.kernel_w) <= u32::from(x.w));
         for line in lines {
-            match (line, inside) {
-                (None, _) => place(None, run)?,
-                (Some(line), Some(first)) => place(Some(line.get(first as usize * ic..)?), run)?,
-                (Some(line), None) => {
-                    for kx in 0..r.kernel_w {
-                        let at = self.windows.tap(1, ox, kx, x.w).map(|ix| usize::from(ix) * self.rows.pixel_stride());
-                        let tap = match at {
-                            Some(at) => Some(line.get(at..)?),
-                            None => None,
-                        };
-                        place(tap, ic)?;
-                    }
+            let Some(line) = line else {
+                to.pad(run)?;
+                continue;
+            };
+            if inside {
+                to.take(line.get(first as usize * ic..)?.get(..run)?)?;
+                continue;
+            }
+            let mut ix = first;
+            for _ in 0..self.r.kernel_w {
+                if (0..i32::from(x.w)).contains(&ix) {
+                    to.take(line.get(ix as usize * self.stride..)?.get(..ic)?)?;
+                } else {
+                    to.pad(ic)?;
                 }
+                ix += i32::from(self.r.dilation_w);
             }
         }
         if !self.window.is_empty() {
-            carafe_cpu::widen(column, self.window, x.unsigned());
+            carafe_cpu::widen(self.words.get_mut(slot..)?, self.window, x.unsigned());
+        }
+        Some(())
+    }
+}
+
+/// The rest of a column, or of a window.
+struct Fill<'a> {
+    column: &'a mut [u32],
+    window: &'a mut [u8],
+    unsigned: bool,
+    zero_point: i8,
+}
+
+impl Fill<'_> {
+    /// The next inputs.
+    #[inline(always)]
+    fn take(&mut self, from: &[u8]) -> Option<()> {
+        if self.window.is_empty() {
+            carafe_cpu::widen(self.column, from, self.unsigned);
+        } else {
+            carafe_cpu::copy(self.window, from);
+        }
+        self.skip(from.len())
+    }
+
+    /// Inputs that lie in the padding.
+    #[inline(never)]
+    fn pad(&mut self, n: usize) -> Option<()> {
+        if self.window.is_empty() {
+            let zero = carafe_cpu::element(self.zero_point as u8, self.unsigned);
+            let words = self.column.iter_mut().step_by(PIXELS).take(n / 2);
+            words.for_each(|to| *to = carafe_cpu::halves(zero, zero));
+        } else {
+            let bytes = self.window.iter_mut().take(n);
+            bytes.for_each(|to| *to = self.zero_point as u8);
+        }
+        self.skip(n)
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, n: usize) -> Option<()> {
+        if self.window.is_empty() {
+            self.column = core::mem::take(&mut self.column).get_mut(n / 2 * PIXELS..).unwrap_or_default();
+        } else {
+            self.window = core::mem::take(&mut self.window).get_mut(n..)?;
         }
         Some(())
     }
@@ -108,7 +140,8 @@ pub(super) fn produce(
     let (words, rest) = carafe_cpu::words(cx.scratch).split_at_mut_checked(weights.per_channel / 2 * PIXELS)?;
     let bytes = if in_words(x) { 0 } else { weights.per_channel };
     let window = carafe_cpu::bytes(rest).get_mut(..bytes)?;
-    let mut columns = Columns { x, rows, r, windows, words, window };
+    let joined = rows.contiguous() && r.dilation_w == 1;
+    let mut columns = Columns { x, r, stride: rows.pixel_stride(), joined, words, window };
     let stride = cx.out.pixel_stride();
     let mut put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
     let mut slot = 0;

@@ -1,0 +1,37 @@
+//! What a node costs in instructions, roughly, on a Cortex-M4: to find out which bands are worth memory, and in which
+//! order. The numbers are those of the inner loops of `carafe-cpu`.
+
+use carafe::OpCode;
+use carafe::ops::{ConvRecord, PAIRS};
+use carafe::record::Record;
+
+use super::net::Net;
+
+/// A step: the choice of it, looking up its node, lending it its rows.
+const STEP: u64 = 2_000;
+
+/// Instructions of node `n`, if a step makes `band` rows.
+pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
+    let node = net.model.node(n);
+    let (y, need) = (&node.out, &net.needs[n]);
+    let band = u64::from(band.max(1));
+    let (w, c) = (u64::from(y.w), u64::from(y.c));
+    let height = if need.consumes { node.in0.h } else { y.h };
+    let steps = u64::from(height).div_ceil(band);
+    let pixels = band * w;
+    let step = match (node.header.op, ConvRecord::read(node.record)) {
+        _ if need.view => 0,
+        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS => {
+            let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
+            // Tiles of three pixels, two channels: nine instructions for two inputs. A column takes two for an input.
+            pixels.div_ceil(3) * (c * (inputs * 9 / 4 + 27) + 6 * inputs)
+        }
+        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && need.scratch > 0 => {
+            let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
+            // Weights are widened, taps are looked for where windows touch the border, pixels are made by fours.
+            taps * c * 3 / 2 + band * 3 * (300 + 20 * taps) + pixels * c * (2 * taps + 6)
+        }
+        _ => pixels * c * 10,
+    };
+    steps * (STEP + step)
+}
