@@ -27,6 +27,7 @@ struct TileArguments {
 unsafe extern "C" {
     fn carafe_tile(arguments: *mut TileArguments, weights: *const u8);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
+    fn carafe_fill(to: *mut u8, byte: u32, bytes: usize);
     fn carafe_copy(to: *mut u8, from: *const u8, bytes: usize);
     fn carafe_widen_u8(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
@@ -103,6 +104,13 @@ pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
 pub fn copy(to: &mut [u8], from: &[u8]) {
     // SAFETY: so many bytes are there on either side.
     unsafe { carafe_copy(to.as_mut_ptr(), from.as_ptr(), to.len().min(from.len())) };
+}
+
+/// [`crate::fill`].
+#[inline]
+pub fn fill(to: &mut [u8], byte: u8) {
+    // SAFETY: so many bytes are there.
+    unsafe { carafe_fill(to.as_mut_ptr(), u32::from(byte), to.len()) };
 }
 
 /// [`crate::dense`], whose arguments are checked. False if it is not for this routine.

@@ -35,12 +35,23 @@ carafe_tile:
     mov     r11, r8
     mov     r12, r8
     mov     lr, r8
-    @ Inputs are a multiple of 4; of 4 more than a multiple of 8, half a turn comes first.
+    @ Inputs are a multiple of 4, 24 bytes of columns. A turn takes 16; of what is not a multiple of that, the first
+    @ turn is a part.
     tst     r5, #8
     bne     3f
+    tst     r5, #16
+    beq     2f
+    b       5f
+3:  tst     r5, #16
+    beq     6f
+    b       7f
 2:  carafe_step
     carafe_step
-3:  carafe_step
+6:  carafe_step
+    carafe_step
+5:  carafe_step
+    carafe_step
+7:  carafe_step
     carafe_step
     cmp     r0, r2
     bne     2b
@@ -330,3 +341,17 @@ carafe_copy:
     bne     3b
 4:  bx      lr
     .size carafe_copy, . - carafe_copy
+
+@ void carafe_fill(uint8_t *to, uint32_t byte, uint32_t bytes)
+    .section .text.carafe_fill, "ax", %progbits
+    .global carafe_fill
+    .type carafe_fill, %function
+    .thumb_func
+    .p2align 2
+carafe_fill:
+    cbz     r2, 2f
+1:  subs    r2, #1
+    strb    r1, [r0], #1
+    bne     1b
+2:  bx      lr
+    .size carafe_fill, . - carafe_fill

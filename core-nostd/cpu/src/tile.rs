@@ -41,6 +41,52 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
+/// Bytes `from..from + run` of all lines, widened one behind the other as [`widen`] does; `run` is a multiple of 4. `None`
+/// if a line is missing or too short, or `to` is.
+#[inline]
+pub fn widen_lines(
+    to: &mut [u32],
+    lines: &[Option<&[u8]>],
+    (from, run): (usize, usize),
+    unsigned: bool,
+) -> Option<()> {
+    let step = run / 2 * PIXELS;
+    // Behind the last word of a column, those of the pixels beside it may be missing.
+    if to.len() + PIXELS - 1 < lines.len() * step || run % 4 != 0 {
+        return None;
+    }
+    let mut to = to;
+    for line in lines {
+        let x = (*line)?.get(from..)?.get(..run)?;
+        widen(to, x, unsigned);
+        to = to.get_mut(step..).unwrap_or_default();
+    }
+    Some(())
+}
+
+/// Bytes `from..from + run` of all lines, one behind the other. `None` if a line is missing or too short, or `to` is.
+#[inline]
+pub fn copy_lines(to: &mut [u8], lines: &[Option<&[u8]>], (from, run): (usize, usize)) -> Option<()> {
+    let mut to = to;
+    for line in lines {
+        let x = (*line)?.get(from..)?.get(..run)?;
+        let (begin, rest) = to.split_at_mut_checked(run)?;
+        copy(begin, x);
+        to = rest;
+    }
+    Some(())
+}
+
+/// Sets all bytes.
+#[inline]
+pub fn fill(to: &mut [u8], byte: u8) {
+    // See `copy`.
+    #[cfg(carafe_dsp)]
+    crate::arm::fill(to, byte);
+    #[cfg(not(carafe_dsp))]
+    to.fill(byte);
+}
+
 /// Two elements as a word, the first in the low half.
 pub fn halves(first: i16, second: i16) -> u32 {
     u32::from(first as u16) | u32::from(second as u16) << 16

@@ -45,7 +45,7 @@ pub(super) fn produce(
     let (list, words) = words.split_at_mut_checked(taps.next_multiple_of(2))?;
     let (stream, padding) = words.split_at_mut_checked(at_once / 4 * Stream::group(taps))?;
     let padding = carafe_cpu::bytes(padding).get_mut(..at_once)?;
-    padding.fill(x.zero_point as u8);
+    carafe_cpu::fill(padding, x.zero_point as u8);
 
     let (step, out_step) = (usize::from(r.stride_w) * rows.pixel_stride(), cx.out.pixel_stride());
     let extent = (i32::from(r.kernel_w) - 1) * i32::from(r.dilation_w) + 1;

@@ -49,6 +49,17 @@ impl Columns<'_> {
         let run = usize::from(self.r.kernel_w) * ic;
         let first = i32::from(ox) * i32::from(self.r.stride_w) - i32::from(self.r.pad_left);
         let inside = self.joined && first >= 0 && first + i32::from(self.r.kernel_w) <= i32::from(x.w);
+        if inside {
+            let place = (first as usize * ic, run);
+            let done = if self.window.is_empty() {
+                carafe_cpu::widen_lines(self.words.get_mut(slot..)?, lines, place, x.unsigned())
+            } else {
+                carafe_cpu::copy_lines(self.window, lines, place)
+            };
+            if done.is_some() {
+                return self.widen(slot);
+            }
+        }
         let mut to = Fill {
             column: self.words.get_mut(slot..)?,
             window: &mut *self.window,
@@ -74,8 +85,14 @@ impl Columns<'_> {
                 ix += i32::from(self.r.dilation_w);
             }
         }
+        self.widen(slot)
+    }
+
+    /// Widens a window.
+    #[inline]
+    fn widen(&mut self, slot: usize) -> Option<()> {
         if !self.window.is_empty() {
-            carafe_cpu::widen(self.words.get_mut(slot..)?, self.window, x.unsigned());
+            carafe_cpu::widen(self.words.get_mut(slot..)?, self.window, self.x.unsigned());
         }
         Some(())
     }
@@ -109,8 +126,7 @@ impl Fill<'_> {
             let words = self.column.iter_mut().step_by(PIXELS).take(n / 2);
             words.for_each(|to| *to = carafe_cpu::halves(zero, zero));
         } else {
-            let bytes = self.window.iter_mut().take(n);
-            bytes.for_each(|to| *to = self.zero_point as u8);
+            carafe_cpu::fill(self.window.get_mut(..n)?, self.zero_point as u8);
         }
         self.skip(n)
     }
@@ -137,6 +153,16 @@ pub(super) fn produce(
 ) -> Option<()> {
     let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
     let windows = r.windows();
+    if windows.taps() == 1 && (y.h, y.w) == (x.h, x.w) && (y.h, y.w) == (1, 1) && in_words(x) && !x.unsigned() {
+        // One pixel alone: a dense layer.
+        let put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
+        let out = cx.out.row(y0)?;
+        carafe_cpu::dense(rows.row(y0)?, weights.bytes, channels, &put, out)?;
+        if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+            carafe_cpu::clamp(out, r.lo, r.hi);
+        }
+        return Some(());
+    }
     let (words, rest) = carafe_cpu::words(cx.scratch).split_at_mut_checked(weights.per_channel / 2 * PIXELS)?;
     let bytes = if in_words(x) { 0 } else { weights.per_channel };
     let window = carafe_cpu::bytes(rest).get_mut(..bytes)?;
