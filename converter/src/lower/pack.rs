@@ -17,16 +17,20 @@ pub(super) fn pack(weights: &[i8], per_channel: usize, x: &TensorInfo) -> (Vec<u
 fn pairs(weights: &[i8], per_channel: usize, x: &TensorInfo) -> Option<Vec<u8>> {
     let greatest = if x.unsigned() { 255 } else { 128 };
     let padded = per_channel.next_multiple_of(4);
-    let mut bytes = Vec::with_capacity(weights.len().next_multiple_of(8));
+    let mut bytes = Vec::with_capacity(weights.len());
     let mut channels = weights.chunks_exact(per_channel.max(1));
     while let Some(first) = channels.next() {
-        let second = channels.next().unwrap_or(&[]);
+        let Some(second) = channels.next() else {
+            bytes.extend(first.iter().map(|&w| w as u8));
+            bytes.resize(bytes.len() + padded - per_channel, 0);
+            break;
+        };
         let magnitude: i64 = second.iter().map(|&w| i64::from(w).abs()).sum();
         if magnitude * greatest >= 1 << 23 {
             return None;
         }
         for i in 0..padded {
-            let of = |channel: &[i8]| channel.get(i).copied().map_or(0, i32::from);
+            let of = |channel: &[i8]| channel.get(i).copied().map_or(0i32, i32::from);
             bytes.extend_from_slice(&i16::try_from(256 * of(second) + of(first)).ok()?.to_le_bytes());
         }
     }
@@ -42,11 +46,11 @@ mod tests {
         let x = TensorInfo::unplaced(1, 1, 3, 0);
         let (bytes, packing) = pack(&[1, -2, 3, -4, 5, -6, 7, 8, -9], 3, &x);
         assert_eq!(packing, PAIRS);
-        assert_eq!(bytes.len(), 2 * 2 * 4);
+        assert_eq!(bytes.len(), 3 * 4);
         let half = |i: usize| i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]);
         assert_eq!([half(0), half(1), half(2), half(3)], [-4 * 256 + 1, 5 * 256 - 2, -6 * 256 + 3, 0]);
         // The last channel is alone.
-        assert_eq!([half(4), half(5), half(6), half(7)], [7, 8, -9, 0]);
+        assert_eq!(bytes[8..], [7, 8, -9i8 as u8, 0]);
     }
 
     #[test]

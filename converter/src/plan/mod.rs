@@ -93,7 +93,16 @@ impl Goal {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { push_rows: false, fast_bytes: None, cuts: None, bands: None, in_place: None, grow: true, strategy: None, goal: Goal::default() }
+        Self {
+            push_rows: false,
+            fast_bytes: None,
+            cuts: None,
+            bands: None,
+            in_place: None,
+            grow: true,
+            strategy: None,
+            goal: Goal::default(),
+        }
     }
 }
 

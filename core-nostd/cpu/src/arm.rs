@@ -32,7 +32,13 @@ unsafe extern "C" {
     fn carafe_widen_u8(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
-    fn carafe_dense(x: *const u8, end: *const u8, weights: *const u8, more: *const u8, arguments: *const DenseArguments);
+    fn carafe_dense(
+        x: *const u8,
+        end: *const u8,
+        weights: *const u8,
+        more: *const u8,
+        arguments: *const DenseArguments,
+    );
 }
 
 /// What `carafe_dense` reads.

@@ -44,12 +44,7 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
 /// Bytes `from..from + run` of all lines, widened one behind the other as [`widen`] does; `run` is a multiple of 4. `None`
 /// if a line is missing or too short, or `to` is.
 #[inline]
-pub fn widen_lines(
-    to: &mut [u32],
-    lines: &[Option<&[u8]>],
-    (from, run): (usize, usize),
-    unsigned: bool,
-) -> Option<()> {
+pub fn widen_lines(to: &mut [u32], lines: &[Option<&[u8]>], (from, run): (usize, usize), unsigned: bool) -> Option<()> {
     let step = run / 2 * PIXELS;
     // Behind the last word of a column, those of the pixels beside it may be missing.
     if to.len() + PIXELS - 1 < lines.len() * step || run % 4 != 0 {

@@ -1,7 +1,7 @@
 use core::marker::PhantomData;
 
-use super::{sliding, tile};
 use super::window::{Taps, Weights, Windows};
+use super::{sliding, tile};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo, Window};
@@ -41,8 +41,8 @@ record! {
 /// Weights are `[O, KH, KW, I]`.
 pub const PLAIN: u8 = 0;
 
-/// Weights are interleaved, two channels of the result in one ([`carafe_cpu::dot_pairs`]): `[O / 2, KH·KW·I, 2]`. An odd
-/// number of channels is filled up by one, and the inputs of a channel to a multiple of 4, both with zeros.
+/// Weights are interleaved, two channels of the result in one ([`carafe_cpu::dot_pairs`]): `[O / 2, KH·KW·I, 2]`. Of an
+/// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros.
 pub const PAIRS: u8 = 1;
 
 /// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
@@ -101,24 +101,29 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
-        let (node, [rows, _]) = (cx.node, &cx.inputs);
+        let node = cx.node;
         let r: ConvRecord = node.fields().ok()?;
         let windows = r.windows();
-        let ic = usize::from(node.in0.c);
         let (weights, channels) =
             Weights::of(node, (r.weights, r.packing), windows.taps(), node.in0.c, A::CHANNEL).ok()?;
         let finish = r.finish(node);
+        let mut made = 0;
         if A::ID == Native::ID && tile::serves(cx, &weights, &r) {
-            return tile::produce(cx, (y0, y1), &r, &weights, channels);
+            tile::produce(cx, (y0, y1), &r, &weights, channels)?;
+            made = usize::from(node.out.c) & !1;
+            if made == usize::from(node.out.c) {
+                return Some(());
+            }
         }
+        let (weights, channels) = (weights.skip(made), channels.get(made * A::CHANNEL..)?);
+        let [rows, _] = &cx.inputs;
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {
             let (mut weights, mut channels) = (weights, channels);
-            for out in out.chunks_mut(BLOCK) {
+            for out in out.get_mut(made..)?.chunks_mut(BLOCK) {
                 let mut acc = [0; BLOCK];
                 let acc = acc.get_mut(..out.len())?;
-                windows.each((&node.in0, rows), (oy, ox), true, &mut |taps| {
-                    accumulate(acc, &taps, &node.in0, &weights.from(taps.first * ic)?)
-                })?;
+                windows
+                    .each((&node.in0, rows), (oy, ox), true, &mut |taps| accumulate(acc, &taps, &node.in0, &weights))?;
                 finish.block::<A>(A::requantize, acc, channels, out);
                 weights = weights.skip(BLOCK);
                 channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
@@ -128,24 +133,25 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
     }
 }
 
-/// acc\[i\] += taps · weights of channel i. `weights` begin with those of the first channel and tap.
+/// acc\[i\] += taps · weights of channel i. `weights` begin with those of the first channel.
 #[inline(never)]
 pub(super) fn accumulate(acc: &mut [i32], taps: &Taps<'_>, x: &TensorInfo, weights: &Weights<'_>) -> Option<()> {
-    let length = taps.count * usize::from(x.c);
+    let (first, length) = (taps.first * usize::from(x.c), taps.count * usize::from(x.c));
     let mut weights = *weights;
     for acc in acc.chunks_mut(2) {
         let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero())));
-        let sums = if weights.pairs {
-            let w = weights.bytes.get(..2 * length)?;
+        // The last of an odd number is plain.
+        let sums = if weights.pairs && acc.len() == 2 {
+            let w = weights.bytes.get(2 * first..)?.get(..2 * length)?;
             match taps.pixels {
                 None => scaled(carafe_cpu::sum_pairs(w)),
                 Some(pixels) if x.unsigned() => carafe_cpu::dot_pairs_u8(pixels, w),
                 Some(pixels) => carafe_cpu::dot_pairs(pixels, w),
             }
         } else {
-            let w0 = weights.bytes.get(..length)?;
+            let w0 = weights.bytes.get(first..)?.get(..length)?;
             let w1 =
-                if acc.len() < 2 { w0 } else { weights.bytes.get(weights.per_channel..)?.get(..length)? };
+                if acc.len() < 2 { w0 } else { weights.bytes.get(weights.per_channel + first..)?.get(..length)? };
             match taps.pixels {
                 None => scaled([w0, w1].map(carafe_cpu::sum)),
                 Some(pixels) if x.unsigned() => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),

@@ -15,7 +15,13 @@ const CHANNELS: usize = 64;
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     let (x, taps) = (&node.in0, r.windows().taps());
-    if x.c != node.out.c || x.c % 4 != 0 || x.unsigned() || taps > TAPS || usize::from(r.kernel_h) > LINES || r.shift < 0 {
+    if x.c != node.out.c
+        || x.c % 4 != 0
+        || x.unsigned()
+        || taps > TAPS
+        || usize::from(r.kernel_h) > LINES
+        || r.shift < 0
+    {
         return 0;
     }
     let channels = usize::from(x.c).min(CHANNELS);

@@ -14,7 +14,7 @@ pub(super) const LINES: usize = 16;
 /// cost. 0 if it is not for this node.
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) -> u32 {
-    if !weights.pairs || node.out.c % 2 != 0 || usize::from(r.kernel_h) > LINES || r.shift < 0 {
+    if !weights.pairs || node.out.c < 2 || usize::from(r.kernel_h) > LINES || r.shift < 0 {
         return 0;
     }
     let bytes = if in_words(&node.in0) { 0 } else { weights.per_channel };
@@ -142,7 +142,7 @@ impl Fill<'_> {
     }
 }
 
-/// Makes rows `y0..y1`.
+/// Makes rows `y0..y1`, but for the last channel of an odd number.
 #[inline(never)]
 pub(super) fn produce(
     cx: &mut Cx<'_>,
@@ -153,10 +153,11 @@ pub(super) fn produce(
 ) -> Option<()> {
     let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
     let windows = r.windows();
+    let made = usize::from(y.c) & !1;
     if windows.taps() == 1 && (y.h, y.w) == (x.h, x.w) && (y.h, y.w) == (1, 1) && in_words(x) && !x.unsigned() {
         // One pixel alone: a dense layer.
         let put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
-        let out = cx.out.row(y0)?;
+        let out = cx.out.row(y0)?.get_mut(..made)?;
         carafe_cpu::dense(rows.row(y0)?, weights.bytes, channels, &put, out)?;
         if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
             carafe_cpu::clamp(out, r.lo, r.hi);
@@ -197,7 +198,7 @@ pub(super) fn produce(
                 carafe_cpu::tile(columns.words, weights.bytes, channels, &put, cx.out.bytes())?;
                 if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
                     for &at in &put.at {
-                        let pixel = cx.out.bytes().get_mut(at..)?.get_mut(..usize::from(y.c))?;
+                        let pixel = cx.out.bytes().get_mut(at..)?.get_mut(..made)?;
                         carafe_cpu::clamp(pixel, r.lo, r.hi);
                     }
                 }
@@ -210,5 +211,5 @@ pub(super) fn produce(
 
 /// True if every tap begins at a multiple of 4 of a column.
 fn in_words(x: &TensorInfo) -> bool {
-    x.c % 4 == 0
+    x.c.is_multiple_of(4)
 }

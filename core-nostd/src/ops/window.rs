@@ -93,7 +93,7 @@ impl Windows {
     }
 }
 
-/// The weights of a layer, from a channel and a tap on.
+/// The weights of a layer, from a channel on.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'m> {
     pub bytes: &'m [u8],
@@ -120,12 +120,10 @@ impl<'m> Weights<'m> {
         }
         // At most 2^16 taps: neither this nor the next product exceeds 32 bits.
         let mut per_channel = (taps as u32).wrapping_mul(u32::from(depth));
-        let mut channels = u32::from(node.out.c);
         if pairs {
             per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?;
-            channels = channels.next_multiple_of(2);
         }
-        let length = per_channel.checked_mul(channels).ok_or(Fault::Shape)?;
+        let length = per_channel.checked_mul(u32::from(node.out.c)).ok_or(Fault::Shape)?;
         let (bytes, channels) = node.layer(offset, length as usize, channel)?;
         Ok((Self { bytes, per_channel: per_channel as usize, pairs }, channels))
     }
@@ -143,13 +141,6 @@ impl<'m> Weights<'m> {
         let (weights, _) = Self::of(node, place, taps, depth, channel)?;
         let one = (taps as u32).wrapping_mul(u32::from(depth)).saturating_mul(u32::from(y.c));
         Ok((weights, one.saturating_mul(u32::from(y.h) * u32::from(y.w))))
-    }
-
-    /// From an input of the first channel on.
-    #[inline]
-    pub fn from(&self, input: usize) -> Option<Self> {
-        let bytes = self.bytes.get(if self.pairs { 2 * input } else { input }..)?;
-        Some(Self { bytes, ..*self })
     }
 
     /// Without the first `channels`, an even number.

@@ -1,6 +1,7 @@
 //! Dense, add, mean, softmax, tables: row y of the result from row y of the operands, or from all of them.
 
 use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, SoftmaxRecord};
+use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, PLAIN, SoftmaxRecord};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -161,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn dense_layers(x in map(4, 3, 40), n in 1usize..20, seed in any::<u64>(), shift in -8i8..=4, zy in zero_point(), bounds in bounds(), f in frame()) {
+    fn dense_layers(x in map(4, 3, 40), n in 1usize..20, seed in any::<u64>(), shift in -8i8..=4, zy in zero_point(), bounds in bounds(), f in frame(), pairs in any::<bool>()) {
         let mut state = seed | 1;
         let mut random = || { state ^= state << 13; state ^= state >> 7; state ^= state << 17; state };
         let k = x.hwc[2];
@@ -169,7 +170,8 @@ proptest! {
         let parameters: Vec<(i32, i32)> = (0..n).map(|_| (random() as i32 >> 12, (random() as i32 >> 1).abs())).collect();
         let mut b = Builder::default();
         let channels: Vec<u8> = parameters.iter().flat_map(|(c, m)| [c.to_le_bytes(), m.to_le_bytes()].concat()).collect();
-        let record = DenseRecord { lo: bounds.0, hi: bounds.1, shift, packing: 0, weights: b.layer(&weights, &channels) };
+        let (place, packing) = if pairs { b.pairs(&weights, k, &channels) } else { (b.layer(&weights, &channels), PLAIN) };
+        let record = DenseRecord { lo: bounds.0, hi: bounds.1, shift, packing, weights: place };
         let out = [x.hwc[0], x.hwc[1], n];
         let blob = f.unary(b, OpCode::Dense, bytes(&record), (x.hwc, x.zero_point), (out, zy), Window::SAME, 0);
         let want = Map::make(out, |y, col, o| {

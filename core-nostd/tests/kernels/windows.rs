@@ -1,6 +1,6 @@
 //! Convolution, depthwise convolution, pooling.
 
-use carafe::ops::{ConvRecord, PoolRecord};
+use carafe::ops::{ConvRecord, PLAIN, PoolRecord};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -63,11 +63,18 @@ struct Convolution {
     zero_point: i8,
     bounds: (i8, i8),
     frame: Frame,
+    pairs: bool,
+    scratch: u32,
+}
+
+/// Bytes of scratch: none, too few, or enough.
+pub fn scratch() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), 1u32..2000, Just(16_384)]
 }
 
 /// `multiplier`: of a depthwise convolution; else up to `channels` of the result.
 fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
-    let c = if depthwise { 20 } else { 5 };
+    let c = if depthwise { 20 } else { 9 };
     let shapes = map(9, 7, c).prop_flat_map(move |x| {
         let channels = if depthwise { (1usize..=3).boxed() } else { (1usize..=6).boxed() };
         let s = spatial(x.hwc, true, false);
@@ -84,10 +91,25 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
             zero_point(),
             bounds(),
             frame(),
+            (any::<bool>(), scratch()),
         )
-            .prop_map(|((x, s, channels), weights, parameters, shift, zero_point, bounds, frame)| {
-                Convolution { x, s, channels, weights, parameters, shift, zero_point, bounds, frame }
-            })
+            .prop_map(
+                |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (pairs, scratch))| {
+                    Convolution {
+                        x,
+                        s,
+                        channels,
+                        weights,
+                        parameters,
+                        shift,
+                        zero_point,
+                        bounds,
+                        frame,
+                        pairs,
+                        scratch,
+                    }
+                },
+            )
     })
 }
 
@@ -96,6 +118,12 @@ impl Convolution {
         let mut b = Builder::default();
         let channels: Vec<u8> =
             self.parameters.iter().flat_map(|(bias, m)| [bias.to_le_bytes(), m.to_le_bytes()].concat()).collect();
+        let (weights, packing) = if self.pairs && op == OpCode::Conv2d {
+            b.pairs(&self.weights, self.weights.len() / self.channels, &channels)
+        } else {
+            (b.layer(&self.weights, &channels), PLAIN)
+        };
+        b.scratch(self.scratch);
         let record = ConvRecord {
             kernel_h: self.s.kernel[0] as u8,
             kernel_w: self.s.kernel[1] as u8,
@@ -108,8 +136,8 @@ impl Convolution {
             lo: self.bounds.0,
             hi: self.bounds.1,
             shift: self.shift,
-            packing: 0,
-            weights: b.layer(&self.weights, &channels),
+            packing,
+            weights,
         };
         let x = (self.x.hwc, self.x.zero_point);
         self.frame.unary(b, op, bytes(&record), x, (self.out(), self.zero_point), self.s.window(), 0)

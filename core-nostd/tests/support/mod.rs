@@ -65,6 +65,7 @@ pub struct Builder {
     regions: std::collections::BTreeMap<u16, u8>,
     outputs: Vec<usize>,
     consts: Vec<u8>,
+    scratch: u32,
 }
 
 impl Default for Builder {
@@ -77,7 +78,7 @@ impl Builder {
     pub fn new<A: Arithmetic>() -> Self {
         let (nodes, inputs, buffers) = (vec![], vec![], vec![]);
         let regions = std::collections::BTreeMap::new();
-        Self { arithmetic: A::ID, nodes, inputs, buffers, regions, outputs: vec![], consts: vec![] }
+        Self { arithmetic: A::ID, nodes, inputs, buffers, regions, outputs: vec![], consts: vec![], scratch: 0 }
     }
 
     /// Weights and channel parameters; gives the byte of the weights.
@@ -87,6 +88,33 @@ impl Builder {
         self.consts.resize(self.consts.len().next_multiple_of(4), 0);
         self.consts(channels);
         at
+    }
+
+    /// As [`Builder::layer`], of `inputs` weights for each channel, in pairs where they fit. Gives the packing, too.
+    #[allow(dead_code, reason = "only some of the tests that share this have layers in pairs")]
+    pub fn pairs(&mut self, weights: &[i8], inputs: usize, channels: &[u8]) -> (u32, u8) {
+        let mut packed = Vec::new();
+        let rows: Vec<&[i8]> = weights.chunks(inputs).collect();
+        for rows in rows.chunks(2) {
+            if let [last] = rows {
+                packed.extend(last.iter().copied().chain(std::iter::repeat(0)).take(inputs.next_multiple_of(4)));
+                continue;
+            }
+            for i in 0..inputs.next_multiple_of(4) {
+                let of = |row: usize| rows.get(row).and_then(|r| r.get(i)).copied().map_or(0, i32::from);
+                let Ok(pair) = i16::try_from(256 * of(1) + of(0)) else {
+                    return (self.layer(weights, channels), carafe::ops::PLAIN);
+                };
+                packed.extend(pair.to_le_bytes().map(|b| b as i8));
+            }
+        }
+        (self.layer(&packed, channels), carafe::ops::PAIRS)
+    }
+
+    /// Gives the kernels so many bytes of scratch.
+    #[allow(dead_code, reason = "only some of the tests that share this give any")]
+    pub fn scratch(&mut self, bytes: u32) {
+        self.scratch = bytes;
     }
 
     /// Constants; gives their byte.
@@ -157,6 +185,8 @@ impl Builder {
             *at = offset + length;
         }
         let [arena_bytes, fast_bytes, state_bytes] = ends;
+        let scratch_offset = arena_bytes.next_multiple_of(4);
+        let arena_bytes = if self.scratch > 0 { scratch_offset + self.scratch } else { arena_bytes };
         let tensor = |f: From| match f {
             From::Node(n) => n as u16,
             From::Input(i) => (nodes + i) as u16,
@@ -197,7 +227,7 @@ impl Builder {
             let (tensor, scale) = (t as u16, 1.0);
             bytes(&IoRecord { tensor, rank: 4, quantization: 1, dim0: 1, dim1: h, dim2: w, dim3: c, scale, zero_point })
         };
-        let segment = SegmentRecord { first: 0, count: nodes as u16, scratch_offset: 0, scratch_length: 0 };
+        let segment = SegmentRecord { first: 0, count: nodes as u16, scratch_offset, scratch_length: self.scratch };
         let sections = [
             (section::NODES, offsets),
             (section::TENSORS, places.iter().flat_map(|p| bytes(&record(p))).collect()),

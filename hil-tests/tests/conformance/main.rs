@@ -4,6 +4,9 @@
 
 mod layer_diff;
 mod models;
+mod shapes;
+#[path = "../../../core-nostd/tests/support/mod.rs"]
+mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
