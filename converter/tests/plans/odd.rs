@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 
 use carafe::{Model, OpCode, RunError, Session};
 use carafe_converter::lower::{Lowered, Operand};
-use carafe_converter::plan::{Plan, PlanOptions};
+use carafe_converter::plan::{Goal, Plan, PlanOptions};
 use carafe_graph::{Activation, UnaryOp};
 
 use crate::device::{blob, hold_against_float, inputs, run, whole};
@@ -21,6 +21,7 @@ const ONE_SEGMENT: PlanOptions = PlanOptions {
     in_place: Some(Vec::new()),
     grow: true,
     strategy: None,
+    goal: Goal::Balanced,
 };
 
 /// Plans a model as one segment; proves that the plan gives the bits of whole maps and of the float meaning, and

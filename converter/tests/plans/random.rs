@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use carafe::{Model, OpCode};
 use carafe_converter::lower::{LowerError, Lowered};
-use carafe_converter::plan::{PackStrategy, Plan, PlanOptions, Timeline};
+use carafe_converter::plan::{Goal, PackStrategy, Plan, PlanOptions, Timeline};
 use proptest::prelude::*;
 
 use crate::device::{Outcome, blob, hold_against_float, inputs, run, whole};
@@ -44,6 +44,7 @@ fn options(nodes: usize, n: &mut Random) -> PlanOptions {
             0 => None,
             _ => Some(all[n.below(all.len())]),
         },
+        goal: [Goal::Size, Goal::Balanced, Goal::Speed][n.below(3)],
     }
 }
 

@@ -54,7 +54,7 @@ struct DenseArguments {
 
 /// Words have to be read several at once.
 fn aligned(bytes: &[u8]) -> bool {
-    bytes.as_ptr().addr() % 4 == 0
+    bytes.as_ptr().addr().is_multiple_of(4)
 }
 
 /// [`crate::tile`], whose arguments are checked. False if it is not for this routine.
@@ -63,7 +63,7 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
     let inputs = x.len() / PIXELS * 2;
     let pairs = channels.len() / 16;
     let [first, second, third] = put.at;
-    if inputs % 4 != 0 || pairs == 0 || !aligned(channels) || second < first || third < first {
+    if !inputs.is_multiple_of(4) || pairs == 0 || !aligned(channels) || second < first || third < first {
         return false;
     }
     let x = x.as_ptr_range();
@@ -122,7 +122,7 @@ pub fn fill(to: &mut [u8], byte: u8) {
 /// [`crate::dense`], whose arguments are checked. False if it is not for this routine.
 #[inline(never)]
 pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
-    if x.len() % 4 != 0 || !aligned(weights) || !aligned(channels) {
+    if !x.len().is_multiple_of(4) || !aligned(weights) || !aligned(channels) {
         return false;
     }
     let (block, pairs) = (2 * x.len(), channels.len() / 16);
