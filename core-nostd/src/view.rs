@@ -120,7 +120,7 @@ impl<'a> RowsMut<'a> {
 
     /// The byte of [`RowsMut::bytes`] where the band's row `y` begins; `None` if it lies before the band.
     pub fn byte(&self, y: u16) -> Option<usize> {
-        usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride)
+        usize::from(y.checked_sub(self.y0)?).checked_mul(self.row_stride as usize)
     }
 
     /// Row `y` of the tensor; `None` if it is not in the band.

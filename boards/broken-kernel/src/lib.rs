@@ -53,7 +53,10 @@ impl<K: Kernel> Kernel for Broken<K> {
 }
 
 /// Every op there is, as in [`carafe::ops::ALL`].
-pub static OPS: Registry<'static> = Registry::new(&ENTRIES);
+pub static OPS: Registry<'static> = Registry::new({
+    static ALL: &[OpEntry] = &ENTRIES;
+    &ALL
+});
 
 static ENTRIES: [OpEntry; COUNT] = entries();
 

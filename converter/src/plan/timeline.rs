@@ -231,6 +231,10 @@ impl Timeline {
         }
         for (s, (record, &(first, last))) in (0u16..).zip(segments.iter().zip(&scratch)).filter(|x| *x.1.1 != NEVER) {
             let (offset, bytes) = (record.scratch_offset, record.scratch_length);
+            // Planned for size: kernels do without.
+            if bytes == 0 {
+                continue;
+            }
             uses.push(Use { what: Alive::Scratch(s), row: 0, offset, bytes, first, last });
         }
         let (uses, elsewhere): (Vec<Use>, Vec<Use>) = uses.into_iter().partition(|u| u.offset >> region::BITS == 0);

@@ -1,7 +1,6 @@
 //! Dense, add, mean, softmax, tables: row y of the result from row y of the operands, or from all of them.
 
-use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, SoftmaxRecord};
-use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, PLAIN, SoftmaxRecord};
+use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, PLAIN, SoftmaxRecord};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 

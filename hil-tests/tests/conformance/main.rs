@@ -5,6 +5,7 @@
 mod layer_diff;
 mod models;
 mod shapes;
+#[allow(dead_code, reason = "shared with the tests of the device's crate")]
 #[path = "../../../core-nostd/tests/support/mod.rs"]
 mod support;
 

@@ -132,7 +132,7 @@ fn odd_shapes() {
             let blob = layer(kind, &mut n);
             let bytes = Model::verify(&blob, carafe::ops::ALL).unwrap().input(0).unwrap().bytes;
             let input: Vec<u8> = (0..bytes).map(|_| n.next() as u8).collect();
-            let mut outputs = |target: &mut dyn Target| {
+            let outputs = |target: &mut dyn Target| {
                 target.load(&blob).unwrap();
                 target.exec(&Case::of(&[&input]), LIMIT).unwrap().outputs
             };
