@@ -73,7 +73,7 @@ pub struct PlanOptions {
 pub enum Goal {
     /// Nothing but the rows themselves: no scratch for kernels, and no higher bands.
     Size,
-    /// Scratch for kernels, and higher bands where they are worth it, up to a quarter of the arena.
+    /// Scratch for kernels, and higher bands where they are worth it, up to a tenth of the arena.
     #[default]
     Balanced,
     /// As balanced, up to as much again as the arena.
@@ -85,7 +85,7 @@ impl Goal {
     fn allowance(self, bytes: u64) -> u64 {
         match self {
             Self::Size => 0,
-            Self::Balanced => bytes / 4,
+            Self::Balanced => bytes / 10,
             Self::Speed => bytes,
         }
     }

@@ -172,7 +172,7 @@ fn a_pushed_input_never_exists_as_a_whole() {
     let data = inputs(&lowered, 8);
     let (_, reference) = blob(&lowered, &whole(&lowered));
     let want = run(&reference, &data).outputs;
-    let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, ..PlanOptions::default() });
+    let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, goal: Goal::Size, ..PlanOptions::default() });
     assert!(plan.arena_bytes < 32 * 8 * 3, "{} bytes of arena", plan.arena_bytes);
     assert_eq!(run(&blob, &data).outputs, want);
 

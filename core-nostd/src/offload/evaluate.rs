@@ -21,10 +21,8 @@ pub fn place(end: &mut usize, length: usize) -> Range<usize> {
 impl Need {
     /// Bytes of memory that [`run_node`] needs besides operands and result.
     pub fn work_bytes(&self) -> usize {
-        let mut end = 0;
-        place(&mut end, self.aux as usize);
-        place(&mut end, self.scratch as usize);
-        end
+        // No scratch: that is the CPU's, and kernels work without.
+        self.aux as usize
     }
 }
 
@@ -73,7 +71,7 @@ fn run(
     let lengths = [(in0, node.in0.bytes()), (in1, second), (out, node.out.bytes())];
     lengths.iter().all(|(r, length)| r.len() == *length).then_some(())?;
     let mut end = work.start;
-    let (aux, scratch) = (place(&mut end, need.aux as usize), place(&mut end, need.scratch as usize));
+    let aux = place(&mut end, need.aux as usize);
     (end <= work.end).then_some(())?;
     if need.view {
         return copy(node, memory, in0, in1, out);
@@ -97,17 +95,16 @@ fn run(
         let mut free = Free::new(0, [&mut *memory, &mut [], &mut []], &[]);
         let to = free.take(p.first)?;
         let aux = free.take(aux.clone())?;
-        let scratch = free.take(scratch.clone())?;
         let mut inputs = [Rows::default(); 2];
         let [first, second] = &mut inputs;
         first.lend(&free, &p0, &node.in0)?;
         second.lend(&free, &p1, t1)?;
-        eval(&mut Cx { node, inputs, out: RowsMut::new(to, y, &node.out), in_place: None, scratch, aux }, band)
+        eval(&mut Cx { node, inputs, out: RowsMut::new(to, y, &node.out), in_place: None, scratch: &mut [], aux }, band)
     };
     if need.consumes {
         step(Band::Consume(0, node.in0.h))?;
     }
-    // In bands as planned: a kernel's scratch may be made for them.
+    // In bands as planned.
     let band = u16::from(node.header.band.max(1));
     for y0 in (0..node.out.h).step_by(usize::from(band)) {
         step(Band::Produce(y0, y0.saturating_add(band).min(node.out.h)))?;
