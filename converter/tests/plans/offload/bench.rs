@@ -5,7 +5,7 @@ use std::path::Path;
 use carafe::offload::{Accelerator, BitstreamId, Configure, Tally};
 use carafe::{Model, OpCode, Probe, RunError, Session};
 use carafe_converter::lower::Lowered;
-use carafe_converter::plan::{JobRule, Plan, PlanOptions, plan_jobs};
+use carafe_converter::plan::{Goal, JobRule, Plan, PlanOptions, plan_jobs};
 use carafe_converter::write::{WriteOptions, write};
 use carafe_converter::{Options, convert, frontend};
 use carafe_graph::Activation;
@@ -37,7 +37,8 @@ pub fn engine<'p>(config: Config, pad: &'p mut [u8], ops: &[OpCode]) -> VectorEn
 
 /// A plan with jobs, and its blob.
 pub fn jobs(lowered: &Lowered, rule: &JobRule) -> (Plan, Vec<u8>) {
-    jobs_with(lowered, &PlanOptions::default(), rule)
+    // A row a step where more would take memory: tests count steps.
+    jobs_with(lowered, &PlanOptions { goal: Goal::Size, ..PlanOptions::default() }, rule)
 }
 
 /// As [`jobs`], with options of the planner.
