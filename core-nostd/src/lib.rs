@@ -1,11 +1,12 @@
 //! Carafe's device side: a blob made by the converter is verified once and then executed, band of rows by band of
 //! rows, in an arena whose size is known to the byte before flashing.
 //!
-//! * [`Model::verify`] proves a blob and is the only way to a [`Model`].
+//! * [`Model::verify`] proves a blob and is the way to a [`Model`].
 //! * [`Session`] has what outlives an inference; [`Session::start`] borrows scratch memory and gives a [`Run`].
 //! * [`Run::step`] makes one band; [`Run::run`] makes them all.
 //! * [`registry!`] names the ops that are linked; what is not named costs nothing.
-//! * `carafe_macros::include_model!` embeds a blob and writes all of that for its model.
+//! * `carafe_macros::include_model!` embeds a blob, verified when the program is compiled, and writes all of that for its
+//!   model.
 //! * [`offload`] lends parts of a run to an accelerator.
 //! * [`schedule`] is the one rule of the order of steps; the host's planner simulates with the same function.
 //!
@@ -22,6 +23,8 @@ extern crate std;
 mod arena;
 pub mod arithmetic;
 pub mod blob;
+#[doc(hidden)]
+pub mod embedded;
 mod engine;
 mod error;
 mod memory;

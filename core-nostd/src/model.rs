@@ -59,6 +59,7 @@ impl TensorIo {
 
 /// Bytes of the header that are asked for at run time.
 pub(crate) mod field {
+    pub const MAGIC: usize = 0;
     pub const SECTIONS: usize = 6;
     pub const LENGTH: usize = 8;
     pub const ARITHMETIC: usize = 16;
@@ -66,6 +67,7 @@ pub(crate) mod field {
     pub const ARENA_BYTES: usize = 20;
     pub const STATE_BYTES: usize = 24;
     pub const MAX_STEPS: usize = 28;
+    pub const NODES: usize = 32;
     pub const INPUTS: usize = 34;
     pub const OUTPUTS: usize = 36;
     pub const BUFFERS: usize = 38;

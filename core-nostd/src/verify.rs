@@ -14,7 +14,7 @@ use crate::{BlobError, Fault, Model, Need, Node, OpCode, Registry, TensorInfo};
 const KNOWN: u32 = ((1 << section::COUNT) - 1) & !(1 | 1 << section::DYNAMIC);
 
 impl<'m> Model<'m> {
-    /// Proves a blob. The only constructor.
+    /// Proves a blob. (`carafe_macros::include_model!` does it when a program is compiled; all others call this.)
     ///
     /// Time is linear in the length of the blob. Malformed bytes give an error that says what is wrong; they never
     /// cause a panic or a read outside. A blob with an op that `registry` lacks is refused, the op named. What no run reads

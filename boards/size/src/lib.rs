@@ -1,7 +1,7 @@
 //! What the measured programs have in common.
 //!
 //! Model and arena come through [`core::hint::black_box`], so the compiler knows neither their contents nor their
-//! lengths, and links all that a product would link: verifier, session, every step of a run.
+//! lengths, and links all that a product would link: session, every step of a run, and the verifier where it is called.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -12,24 +12,37 @@ use carafe::{Model, Registry, Session};
 
 static MODEL: [u8; 4] = *b"CARF";
 
-/// What a product does with the runtime: verify, start, fill the input, run, read the output.
+/// What a product does with a model that was verified when it was compiled: start, fill the input, run, read the output.
 pub fn infer(registry: Registry<'_>) {
     with_memory(|blob, arena| {
-        let Ok(model) = Model::verify(blob, registry) else { return };
-        let mut session = Session::new(model);
-        let Ok(mut run) = session.start(arena) else { return };
-        if let Ok(input) = run.input(0) {
-            black_box(input);
-        }
-        black_box(run.run().is_ok());
-        black_box(run.output(0).ok());
+        let Ok(model) = Model::embedded(blob, registry) else { return };
+        run(model, arena);
     });
+}
+
+/// As [`infer`], with a model that has come over the wire.
+pub fn verify_and_infer(registry: Registry<'_>) {
+    with_memory(|blob, arena| {
+        let Ok(model) = Model::verify(blob, registry) else { return };
+        run(model, arena);
+    });
+}
+
+#[inline(always)]
+fn run(model: Model<'_>, arena: &mut [u8]) {
+    let mut session = Session::new(model);
+    let Ok(mut run) = session.start(arena) else { return };
+    if let Ok(input) = run.input(0) {
+        black_box(input);
+    }
+    black_box(run.run().is_ok());
+    black_box(run.output(0).ok());
 }
 
 /// As [`infer`], with an accelerator.
 pub fn infer_on(registry: Registry<'_>, accelerator: impl Accelerator) {
     with_memory(|blob, arena| {
-        let Ok(model) = Model::verify(blob, registry) else { return };
+        let Ok(model) = Model::embedded(blob, registry) else { return };
         let mut session = Session::new(model);
         let Ok(mut run) = session.start_on(arena, (), accelerator) else { return };
         if let Ok(input) = run.input(0) {

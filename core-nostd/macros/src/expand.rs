@@ -19,6 +19,7 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
     let outputs = tensors(&blob.outputs, "OUTPUT");
     let labels = labels(blob);
     let net = net(blob);
+    let version = carafe::embedded::VERSION;
     let state = (blob.state_bytes > 0).then(|| {
         quote! {
             /// Memory that outlives an inference.
@@ -52,12 +53,23 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
             #outputs
             #labels
 
-            /// Verifies the blob.
+            const _: () = ::carafe::embedded::verified_by(#version);
+
+            /// The model. The blob was verified when this was compiled, and is not verified again: `verify` does that.
+            ///
+            /// # Errors
+            /// Where no blob is, as in flash that has not been written.
+            pub fn model() -> ::core::result::Result<::carafe::Model<'static>, ::carafe::BlobError> {
+                ::carafe::Model::embedded(&BLOB, REGISTRY)
+            }
+
+            /// Verifies the blob where it lies now, checksum and all: for programs that do not trust their flash. It takes
+            /// time in proportion to the blob, and flash (2.4 KB on a Cortex-M4) only where it is called.
             ///
             /// # Errors
             /// Where the blob has been damaged since it was compiled in.
-            pub fn model() -> ::core::result::Result<::carafe::Model<'static>, ::carafe::BlobError> {
-                ::carafe::Model::verify(&BLOB, REGISTRY)
+            pub fn verify() -> ::core::result::Result<(), ::carafe::BlobError> {
+                ::carafe::Model::verify(&BLOB, REGISTRY).map(|_| ())
             }
 
             #net
@@ -139,20 +151,21 @@ fn labels(blob: &Blob) -> TokenStream {
 fn new(blob: &Blob) -> TokenStream {
     if blob.state_bytes == 0 {
         return quote! {
-            /// Verifies the blob, once for all inferences.
+            /// Makes the model ready, once for all inferences. The blob was verified when this was compiled.
             ///
             /// # Errors
-            /// Where the blob has been damaged since it was compiled in.
+            /// Where no blob is, as in flash that has not been written.
             pub fn new() -> ::core::result::Result<Self, ::carafe::BlobError> {
                 ::core::result::Result::Ok(Self { session: ::carafe::Session::new(model()?) })
             }
         };
     }
     quote! {
-        /// Verifies the blob, once for all inferences. What outlives an inference lies in `state`, and begins reset.
+        /// Makes the model ready, once for all inferences. The blob was verified when this was compiled. What outlives an
+        /// inference lies in `state`, and begins reset.
         ///
         /// # Errors
-        /// Where the blob has been damaged since it was compiled in.
+        /// Where no blob is, as in flash that has not been written.
         pub fn new(state: &'static mut State) -> ::core::result::Result<Self, ::carafe::BlobError> {
             // `State` has as many bytes as the blob says.
             let session = ::carafe::Session::with_state(model()?, state).map_err(|_| ::carafe::BlobError::Header)?;
@@ -191,7 +204,7 @@ fn net(blob: &Blob) -> TokenStream {
     };
     let new = new(blob);
     quote! {
-        /// The model, verified and ready to run.
+        /// The model, ready to run.
         #[derive(Debug)]
         pub struct Net {
             session: ::carafe::Session<'static>,

@@ -49,13 +49,14 @@ use syn::parse_macro_input;
 /// # At compile time
 ///
 /// The blob is read and verified by `carafe::Model::verify`. A file that is missing, damaged or of another version is an
-/// error of the compiler, with the file's name and the remedy.
+/// error of the compiler, with the file's name and the remedy. So the program need not verify it again, and links no verifier
+/// unless it calls `verify` of the module.
 ///
 /// # The module
 ///
 /// | item | what it is |
 /// |---|---|
-/// | `struct Net` | a verified model, ready to run: `Net::new() -> Result<Net, BlobError>`; of a model with state `Net::new(state: &'static mut State)`, and `Net::reset_state()` |
+/// | `struct Net` | the model, ready to run: `Net::new() -> Result<Net, BlobError>`; of a model with state `Net::new(state: &'static mut State)`, and `Net::reset_state()` |
 /// | `Net::run(&mut self, arena: &mut [u8], input: &[E; INPUT_BYTES]) -> Result<Output, RunError>` | one inference. `E` is `u8` if the model takes the bytes of a camera, else `i8`: elements that `INPUT.quantize(x)` makes. With several inputs, one argument each; with several outputs, an array of `Output`s |
 /// | `Net::run_with(&mut self, arena, fill: impl FnMut(usize, &mut [u8]))` | the same without a copy of the input: `fill(i, to)` writes the next bytes of input `i` into the arena, all or one row of them (`carafe::typed::infer`) |
 /// | `Net::session(&mut self) -> &mut Session` | for steps, probes, async |
@@ -66,7 +67,8 @@ use syn::parse_macro_input;
 /// | `static LABELS: [&str; _]` | labels of the first output's classes, if the blob has them; the text is the blob's own, not a copy |
 /// | `static BLOB: Aligned<_>` | the blob |
 /// | `static REGISTRY: Registry` | the ops that the model uses, in its arithmetic; nothing else is linked |
-/// | `fn model() -> Result<Model, BlobError>` | verifies the blob (`Net::new` does) |
+/// | `fn model() -> Result<Model, BlobError>` | the model (`Net::new` asks for it); an error where no blob is, as in flash that has not been written |
+/// | `fn verify() -> Result<(), BlobError>` | verifies the blob where it lies now, checksum and all, for programs that do not trust their flash |
 ///
 /// Nothing in it allocates, panics or is unsafe. All names are absolute: it needs the crate `carafe` under that name,
 /// and nothing imported.

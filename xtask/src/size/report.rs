@@ -65,7 +65,7 @@ pub struct BuildSizes {
     pub programs: Vec<ProgramSize>,
 }
 
-/// Bytes that the runtime adds to a program.
+/// Bytes that the runtime adds to a program; of `verifier`, those that it adds to `empty`.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProgramSize {
     /// The program.
@@ -126,7 +126,12 @@ impl PanicCheck {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Bytes of flash that the runtime takes, without model, start-up and vectors:\n")?;
+        writeln!(
+            f,
+            "Bytes of flash that the runtime takes, without model, start-up and vectors. The model was verified when the \
+             program was compiled (`include_model!`); `verifier` is what firmware pays on top that takes models over \
+             the wire, `all` has it in it:\n"
+        )?;
         writeln!(f, "| target | opt-level | registry | text | rodata | data | runtime |")?;
         writeln!(f, "|---|---|---|---:|---:|---:|---:|")?;
         for build in &self.builds {

@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-carafe_size::program!(carafe_size::infer(carafe::ops::ALL));
+carafe_size::program!(carafe_size::verify_and_infer(carafe::ops::ALL));

@@ -1,4 +1,4 @@
-//! The runtime without any op: what every product pays.
+//! The runtime without any op, for a model that was verified when it was compiled: what every product pays.
 #![no_std]
 #![no_main]
 
