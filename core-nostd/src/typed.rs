@@ -129,7 +129,12 @@ pub fn infer<const ROW: usize>(
     arena: &mut [u8],
     mut fill: impl FnMut(usize, &mut [u8]),
 ) -> Result<(), RunError> {
-    let mut run = session.start(arena)?;
+    // Not by `?`: that would move the run, and take its place on the stack twice.
+    let mut started = session.start(arena);
+    let run = match &mut started {
+        Ok(run) => run,
+        Err(error) => return Err(*error),
+    };
     let model = run.model();
     for i in 0..model.inputs() {
         match run.input(i) {

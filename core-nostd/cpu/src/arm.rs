@@ -4,7 +4,7 @@
 //! relies on is checked by the function in front of it.
 #![allow(unsafe_code)]
 
-use crate::depthwise::{Run, Stream, Taps};
+use crate::depthwise::{Run, Stream};
 use crate::tile::{PIXELS, Put};
 
 /// What `carafe_tile` reads. It moves `channels` and `out` on.
@@ -172,17 +172,8 @@ pub fn prepare(to: &mut [u32], weights: &[u8], stride: usize, taps: usize) {
     unsafe { carafe_depthwise_prepare(to.as_mut_ptr(), weights.as_ptr(), stride, taps) };
 }
 
-/// [`Stream::run`], whose arguments are checked. `list` has a word for each tap, and one more if they are odd.
-pub fn depthwise(stream: &Stream<'_>, taps: &Taps<'_>, list: &mut [u32], run: &Run, out: &mut [u8]) {
-    // A tap without a partner gets itself: the weights are zero.
-    let mut last = 0;
-    let mut at = taps.slices().iter();
-    for to in &mut *list {
-        if let Some(tap) = at.next() {
-            last = tap.as_ptr().expose_provenance() as u32;
-        }
-        *to = last;
-    }
+/// [`Stream::run`], whose arguments are checked. `list` has the addresses of the taps, the last twice if they are odd.
+pub fn depthwise(stream: &Stream<'_>, list: &[u32], run: &Run, out: &mut [u8]) {
     let words = stream.words.as_ptr_range();
     let mut arguments = DepthwiseArguments {
         taps: list.as_ptr(),

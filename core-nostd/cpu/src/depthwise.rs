@@ -1,21 +1,37 @@
 //! Depthwise convolution, four channels and two taps at a time.
 
+use core::marker::PhantomData;
+
 /// Taps of a window at most.
 pub const TAPS: usize = 26;
 
 /// Where the taps of a window lie: the operand from each of them on.
 #[derive(Debug)]
-pub struct Taps<'a> {
+pub struct Taps<'a, 'l> {
+    /// What the routine reads: the address of each, that of the last once more if they are odd.
+    #[cfg(carafe_dsp)]
+    pub(crate) list: &'l mut [u32],
+    #[cfg(carafe_dsp)]
+    lent: PhantomData<&'a [u8]>,
+    #[cfg(not(carafe_dsp))]
     slices: [&'a [u8]; TAPS],
+    #[cfg(not(carafe_dsp))]
+    list: PhantomData<&'l mut [u32]>,
     count: usize,
     /// Bytes of the shortest.
     room: usize,
 }
 
-impl<'a> Taps<'a> {
-    /// Of no taps.
-    pub fn new() -> Self {
-        Self { slices: [&[]; TAPS], count: 0, room: usize::MAX }
+impl<'a, 'l> Taps<'a, 'l> {
+    /// Of no taps. `list` has a word for each, and one more if they are odd.
+    pub fn new(list: &'l mut [u32]) -> Self {
+        #[cfg(carafe_dsp)]
+        return Self { list, lent: PhantomData, count: 0, room: usize::MAX };
+        #[cfg(not(carafe_dsp))]
+        {
+            let _ = list;
+            Self { slices: [&[]; TAPS], list: PhantomData, count: 0, room: usize::MAX }
+        }
     }
 
     /// Forgets all taps.
@@ -23,9 +39,21 @@ impl<'a> Taps<'a> {
         (self.count, self.room) = (0, usize::MAX);
     }
 
-    /// The next tap; `None` if there are [`TAPS`].
+    /// The next tap; `None` if there is no room for more, or there are [`TAPS`].
     pub fn push(&mut self, tap: &'a [u8]) -> Option<()> {
-        *self.slices.get_mut(self.count)? = tap;
+        #[cfg(carafe_dsp)]
+        {
+            let address = tap.as_ptr().expose_provenance() as u32;
+            *self.list.get_mut(self.count)? = address;
+            // A tap without a partner gets itself: the weights are zero.
+            if let Some(partner) = self.list.get_mut(self.count + 1) {
+                *partner = address;
+            }
+        }
+        #[cfg(not(carafe_dsp))]
+        {
+            *self.slices.get_mut(self.count)? = tap;
+        }
         self.count += 1;
         self.room = self.room.min(tap.len());
         Some(())
@@ -36,14 +64,9 @@ impl<'a> Taps<'a> {
         self.room
     }
 
-    pub(crate) fn slices(&self) -> &[&'a [u8]] {
+    #[cfg(not(carafe_dsp))]
+    fn slices(&self) -> &[&'a [u8]] {
         self.slices.get(..self.count).unwrap_or(&self.slices)
-    }
-}
-
-impl Default for Taps<'_> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -116,11 +139,10 @@ impl<'s> Stream<'s> {
         self.channels
     }
 
-    /// Makes the channels of a run of pixels. `list` is for the addresses of taps. `None` if anything is too short.
-    pub fn run(&self, taps: &Taps<'_>, list: &mut [u32], run: &Run, out: &mut [u8]) -> Option<()> {
+    /// Makes the channels of a run of pixels. `None` if anything is too short.
+    pub fn run(&self, taps: &Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
         let last = run.pixels.checked_sub(1)?;
         let end = |step: usize| last.checked_mul(step)?.checked_add(self.channels);
-        let list = list.get_mut(..taps.count.next_multiple_of(2))?;
         if taps.count != self.taps
             || self.channels == 0
             || run.step.min(run.out_step) < self.channels
@@ -130,17 +152,14 @@ impl<'s> Stream<'s> {
             return None;
         }
         #[cfg(carafe_dsp)]
-        crate::arm::depthwise(self, taps, list, run, out);
+        crate::arm::depthwise(self, taps.list.get(..taps.count.next_multiple_of(2))?, run, out);
         #[cfg(not(carafe_dsp))]
-        {
-            let _ = list;
-            self.run_portably(taps, run, out)?;
-        }
+        self.run_portably(taps, run, out)?;
         Some(())
     }
 
     #[cfg(not(carafe_dsp))]
-    fn run_portably(&self, taps: &Taps<'_>, run: &Run, out: &mut [u8]) -> Option<()> {
+    fn run_portably(&self, taps: &Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
         for pixel in 0..run.pixels {
             let groups = self.words.chunks_exact(Self::group(self.taps)).enumerate();
             for (group, words) in groups {

@@ -4,7 +4,6 @@
 use carafe_cpu::{FAST, Run, Stream, TAPS, Taps};
 
 use super::conv2d::ConvRecord;
-use super::tile::LINES;
 use crate::{Cx, Node};
 
 /// Channels whose weights are widened at once: more take more scratch, fewer look for taps more often.
@@ -15,13 +14,7 @@ const CHANNELS: usize = 64;
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     let (x, taps) = (&node.in0, r.windows().taps());
-    if x.c != node.out.c
-        || x.c % 4 != 0
-        || x.unsigned()
-        || taps > TAPS
-        || usize::from(r.kernel_h) > LINES
-        || r.shift < 0
-    {
+    if x.c != node.out.c || x.c % 4 != 0 || x.unsigned() || taps > TAPS || r.shift < 0 {
         return 0;
     }
     let channels = usize::from(x.c).min(CHANNELS);
@@ -55,20 +48,13 @@ pub(super) fn produce(
 
     let (step, out_step) = (usize::from(r.stride_w) * rows.pixel_stride(), cx.out.pixel_stride());
     let extent = (i32::from(r.kernel_w) - 1) * i32::from(r.dilation_w) + 1;
-    let mut taps_at = Taps::new();
+    let mut taps_at = Taps::new(list);
     for from in (0..c).step_by(at_once) {
         let channels = channels.get(8 * from..)?;
         let channels = channels.get(..8 * at_once).unwrap_or(channels);
         let stream = Stream::prepare(stream, weights.get(from..)?, (c, taps), channels)?;
         let mut run = Run { pixels: 0, step, out_step, zero_point: y.zero_point, shift: r.shift as u8 };
         for oy in y0..y1 {
-            let mut lines = [None; LINES];
-            for (ky, line) in (0..r.kernel_h).zip(&mut lines) {
-                if let Some(y) = windows.tap(0, oy, ky, x.h) {
-                    *line = Some(rows.row(y)?);
-                }
-            }
-            let lines = lines.get(..usize::from(r.kernel_h))?;
             let mut ox = 0;
             while ox < y.w {
                 // Windows inside the operand lie alike; the others are made one by one.
@@ -80,7 +66,11 @@ pub(super) fn produce(
                     run.pixels += more.min(u32::from(y.w - 1 - ox)) as usize;
                 }
                 taps_at.clear();
-                for line in lines {
+                for ky in 0..r.kernel_h {
+                    let line = match windows.tap(0, oy, ky, x.h) {
+                        Some(y) => Some(rows.row(y)?),
+                        None => None,
+                    };
                     let mut ix = first;
                     for _ in 0..r.kernel_w {
                         let inside = line.filter(|_| (0..i32::from(x.w)).contains(&ix));
@@ -97,7 +87,7 @@ pub(super) fn produce(
                 }
                 let at = cx.out.byte(oy)? + usize::from(ox) * out_step + from;
                 let out = cx.out.bytes().get_mut(at..)?;
-                stream.run(&taps_at, list, &run, out)?;
+                stream.run(&taps_at, &run, out)?;
                 if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
                     for pixel in out.chunks_mut(out_step).take(run.pixels) {
                         carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);

@@ -7,8 +7,8 @@ use super::conv2d::ConvRecord;
 use super::window::Weights;
 use crate::{Cx, Node, TensorInfo};
 
-/// Rows of a kernel at most.
-pub(super) const LINES: usize = 16;
+/// Rows of a kernel at most: each takes stack.
+const LINES: usize = 12;
 
 /// Scratch that [`produce`] takes: columns, a window of bytes if pixels do not come in words, and what aligning may
 /// cost. 0 if it is not for this node.
