@@ -8,9 +8,9 @@ pub const TAPS: usize = 26;
 /// Where the taps of a window lie: the operand from each of them on.
 #[derive(Debug)]
 pub struct Taps<'a, 'l> {
-    /// What the routine reads: the address of each, that of the last once more if they are odd.
+    /// The address of each.
     #[cfg(carafe_dsp)]
-    pub(crate) list: &'l mut [u32],
+    list: &'l mut [u32],
     #[cfg(carafe_dsp)]
     lent: PhantomData<&'a [u8]>,
     #[cfg(not(carafe_dsp))]
@@ -43,12 +43,7 @@ impl<'a, 'l> Taps<'a, 'l> {
     pub fn push(&mut self, tap: &'a [u8]) -> Option<()> {
         #[cfg(carafe_dsp)]
         {
-            let address = tap.as_ptr().expose_provenance() as u32;
-            *self.list.get_mut(self.count)? = address;
-            // A tap without a partner gets itself: the weights are zero.
-            if let Some(partner) = self.list.get_mut(self.count + 1) {
-                *partner = address;
-            }
+            *self.list.get_mut(self.count)? = tap.as_ptr().expose_provenance() as u32;
         }
         #[cfg(not(carafe_dsp))]
         {
@@ -62,6 +57,15 @@ impl<'a, 'l> Taps<'a, 'l> {
     /// Bytes that are there from every tap on.
     pub fn room(&self) -> usize {
         self.room
+    }
+
+    /// The addresses, by two. A tap without a partner gets itself: the weights are zero.
+    #[cfg(carafe_dsp)]
+    fn paired(&mut self) -> Option<&[u32]> {
+        if !self.count.is_multiple_of(2) {
+            *self.list.get_mut(self.count)? = *self.list.get(self.count - 1)?;
+        }
+        self.list.get(..self.count.next_multiple_of(2))
     }
 
     #[cfg(not(carafe_dsp))]
@@ -140,7 +144,7 @@ impl<'s> Stream<'s> {
     }
 
     /// Makes the channels of a run of pixels. `None` if anything is too short.
-    pub fn run(&self, taps: &Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
+    pub fn run(&self, taps: &mut Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
         let last = run.pixels.checked_sub(1)?;
         let end = |step: usize| last.checked_mul(step)?.checked_add(self.channels);
         if taps.count != self.taps
@@ -152,7 +156,7 @@ impl<'s> Stream<'s> {
             return None;
         }
         #[cfg(carafe_dsp)]
-        crate::arm::depthwise(self, taps.list.get(..taps.count.next_multiple_of(2))?, run, out);
+        crate::arm::depthwise(self, taps.paired()?, run, out);
         #[cfg(not(carafe_dsp))]
         self.run_portably(taps, run, out)?;
         Some(())

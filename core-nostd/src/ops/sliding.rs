@@ -87,7 +87,7 @@ pub(super) fn produce(
                 }
                 let at = cx.out.byte(oy)? + usize::from(ox) * out_step + from;
                 let out = cx.out.bytes().get_mut(at..)?;
-                stream.run(&taps_at, &run, out)?;
+                stream.run(&mut taps_at, &run, out)?;
                 if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
                     for pixel in out.chunks_mut(out_step).take(run.pixels) {
                         carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);
