@@ -4,8 +4,7 @@
 //! relies on is checked by the function in front of it.
 #![allow(unsafe_code)]
 
-use crate::depthwise::{Run, Stream};
-use crate::tile::{PIXELS, Put};
+use crate::put::{PIXELS, Put, Run};
 
 /// What `carafe_tile` reads. It moves `channels` and `out` on.
 #[repr(C)]
@@ -172,9 +171,10 @@ pub fn prepare(to: &mut [u32], weights: &[u8], stride: usize, taps: usize) {
     unsafe { carafe_depthwise_prepare(to.as_mut_ptr(), weights.as_ptr(), stride, taps) };
 }
 
-/// [`Stream::run`], whose arguments are checked. `list` has the addresses of the taps, the last twice if they are odd.
-pub fn depthwise(stream: &Stream<'_>, list: &[u32], run: &Run, out: &mut [u8]) {
-    let words = stream.words.as_ptr_range();
+/// [`crate::Stream::run`] of a stream's words and channels, whose arguments are checked. `list` has the addresses of the
+/// taps, the last twice if they are odd.
+pub fn depthwise((words, channels): (&[u32], usize), list: &[u32], run: &Run, out: &mut [u8]) {
+    let words = words.as_ptr_range();
     let mut arguments = DepthwiseArguments {
         taps: list.as_ptr(),
         stream: words.start,
@@ -182,10 +182,10 @@ pub fn depthwise(stream: &Stream<'_>, list: &[u32], run: &Run, out: &mut [u8]) {
         zero_point: i32::from(run.zero_point),
         shift: u32::from(run.shift),
         out: out.as_mut_ptr(),
-        out_gap: run.out_step - stream.channels,
+        out_gap: run.out_step - channels,
         pixels: run.pixels,
         pairs: list.len() / 2,
-        gap: run.step - stream.channels,
+        gap: run.step - channels,
         counter: 0,
     };
     // SAFETY: from every tap's pointer, `channels` bytes are read at each multiple of `step` below `pixels · step`, which

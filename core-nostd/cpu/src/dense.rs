@@ -1,7 +1,8 @@
 //! One pixel at a time: weights are read once, so it is they that are widened on the way.
 
 use crate::pairs::dot_pairs;
-use crate::tile::{Put, finish};
+use crate::put::Put;
+use crate::tile::finish;
 
 /// As [`crate::tile`], of one pixel of int8 at `x`, with an even number of inputs; `put.at` is not used.
 pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {

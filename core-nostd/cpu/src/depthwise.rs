@@ -2,6 +2,8 @@
 
 use core::marker::PhantomData;
 
+use crate::put::Run;
+
 /// Taps of a window at most.
 pub const TAPS: usize = 26;
 
@@ -74,27 +76,12 @@ impl<'a, 'l> Taps<'a, 'l> {
     }
 }
 
-/// Pixels of a row that lie alike.
-#[derive(Clone, Copy, Debug)]
-pub struct Run {
-    /// How many.
-    pub pixels: usize,
-    /// Bytes from window to window.
-    pub step: usize,
-    /// Bytes from pixel to pixel of the result.
-    pub out_step: usize,
-    /// Added to the rescaled accumulator.
-    pub zero_point: i8,
-    /// Accumulators are shifted left by so many bits first, at most 31.
-    pub shift: u8,
-}
-
 /// Biases, weights and multipliers of some channels in the order in which they are used: for every four channels four
 /// biases, then for every two taps a word of each channel (the first tap in the low half), then four multipliers.
 #[derive(Debug)]
 pub struct Stream<'s> {
-    pub(crate) words: &'s [u32],
-    pub(crate) channels: usize,
+    words: &'s [u32],
+    channels: usize,
     taps: usize,
 }
 
@@ -156,7 +143,7 @@ impl<'s> Stream<'s> {
             return None;
         }
         #[cfg(carafe_dsp)]
-        crate::arm::depthwise(self, taps.paired()?, run, out);
+        crate::arm::depthwise((self.words, self.channels), taps.paired()?, run, out);
         #[cfg(not(carafe_dsp))]
         self.run_portably(taps, run, out)?;
         Some(())

@@ -17,12 +17,14 @@ mod arm;
 mod dense;
 mod depthwise;
 mod pairs;
+mod put;
 mod tile;
 
 pub use dense::dense;
-pub use depthwise::{Run, Stream, TAPS, Taps};
+pub use depthwise::{Stream, TAPS, Taps};
 pub use pairs::{dot_pairs, dot_pairs_u8, sum_pairs};
-pub use tile::{PIXELS, Put, bytes, copy, copy_lines, fill, halves, tile, widen, widen_lines, words};
+pub use put::{PIXELS, Put, Run};
+pub use tile::{bytes, copy, copy_lines, fill, halves, tile, widen, widen_lines, words};
 
 /// True if [`tile`], [`widen`], [`dense`] and [`Stream`] are faster than the plain loops: the core multiplies two pairs of int16 at
 /// once.

@@ -1,20 +1,7 @@
 //! Three pixels of a result at a time: a product of a matrix of widened inputs with weights in pairs.
 
 use crate::pairs::split;
-
-/// Pixels of a tile.
-pub const PIXELS: usize = 3;
-
-/// What becomes of accumulators, and where it is put.
-#[derive(Clone, Copy, Debug)]
-pub struct Put {
-    /// Added to the rescaled accumulator.
-    pub zero_point: i8,
-    /// Accumulators are shifted left by so many bits first, at most 31.
-    pub shift: u8,
-    /// Byte of the first channel of each pixel.
-    pub at: [usize; PIXELS],
-}
+use crate::put::{PIXELS, Put};
 
 /// The words in a piece of memory.
 #[allow(unsafe_code)]
