@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use carafe::Model;
 use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
+use carafe_converter::plan::Goal;
 use carafe_converter::{Converted, Options, frontend, passes, split};
 use carafe_graph::Graph;
 use carafe_quantizer::{BiasCorrection, Decision, ObserverKind, Report};
@@ -61,6 +62,9 @@ pub struct Args {
     /// Take the input row by row, as a camera delivers it, so that it never exists as a whole
     #[arg(long)]
     push_rows: bool,
+    /// What memory is spent on
+    #[arg(long, value_name = "GOAL", default_value_t = GoalArg::Balanced)]
+    optimize: GoalArg,
     /// Bytes of a second, fast RAM (tightly coupled memory) for what is touched most often
     #[arg(long, value_name = "BYTES")]
     fast_ram: Option<u32>,
@@ -86,6 +90,36 @@ pub struct Args {
     /// Print the graph as it is after a pass; `list` names the passes
     #[arg(long, value_name = "PASS", value_parser = PossibleValuesParser::new(pass_names()))]
     dump_after: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum GoalArg {
+    /// As little as possible: no working memory for kernels, which are slower then
+    Size,
+    /// Working memory for kernels, and a tenth of the arena for steps of more rows, where they save time
+    Balanced,
+    /// As balanced, and as much again as the arena
+    Speed,
+}
+
+impl GoalArg {
+    fn goal(self) -> Goal {
+        match self {
+            Self::Size => Goal::Size,
+            Self::Balanced => Goal::Balanced,
+            Self::Speed => Goal::Speed,
+        }
+    }
+}
+
+impl std::fmt::Display for GoalArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Size => "size",
+            Self::Balanced => "balanced",
+            Self::Speed => "speed",
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -205,6 +239,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     options.quantizer.bias_correction = args.bias_correction.correction();
     options.plan.push_rows = args.push_rows;
     options.plan.fast_bytes = args.fast_ram;
+    options.plan.goal = args.optimize.goal();
     options.write.labels = labels;
     options.write.debug = args.debug_info;
     let watcher = Watcher::new(ui, args.dump_after.as_deref());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::common::{Folder, blob, carafe};
+use crate::common::{Folder, blob, carafe, digits};
 
 fn plan() -> Value {
     carafe(["inspect", &blob(), "--plan", "--json"]).ok().json()
@@ -72,4 +72,22 @@ fn the_svg_is_well_formed_and_has_a_shape_per_buffer() {
     assert_eq!(legend.children().filter(|n| n.tag_name().name() == "text").count(), owners.len() + 1);
     // It does not overwrite the blob.
     carafe(["inspect", &blob(), "--svg", &blob()]).fails(1, &[".carafe"]);
+}
+
+#[test]
+fn memory_is_spent_on_what_the_user_says() {
+    let folder = Folder::new();
+    let made = ["size", "balanced", "speed"].map(|goal| {
+        let file = folder.at(&format!("{goal}.carafe"));
+        let (model, data) = (digits("digits.xml"), digits("calib.npz"));
+        let quick = ["--observer", "minmax", "--bias-correction", "off"];
+        let args = ["convert", &model, "-o", &file, "--calibration", &data, "-q", "--optimize", goal];
+        carafe(args.into_iter().chain(quick)).ok();
+        let arena = carafe(["inspect", &file, "--json"]).ok().json()["arena_bytes"].as_u64().unwrap();
+        let image = digits("samples/0.png");
+        (arena, carafe(["run", &file, "--input", &image, "--json"]).ok().json()["outputs"].clone())
+    });
+    let [(small, first), (balanced, second), (fast, third)] = made;
+    assert!(small < balanced && balanced <= fast, "{small} {balanced} {fast}");
+    assert_eq!((&first, &first), (&second, &third), "the bits do not depend on it");
 }
