@@ -1,89 +1,10 @@
 use core::marker::PhantomData;
 
-use super::window::{Taps, Weights, Windows};
-use super::{sliding, tile};
-use crate::arithmetic::{Arithmetic, Finish, Native};
-use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo, Window};
-
-record! {
-    /// Fields of [`Conv2d`] and [`super::DepthwiseConv2d`].
-    pub struct ConvRecord {
-        /// Rows of the kernel.
-        kernel_h: u8,
-        /// Columns of the kernel.
-        kernel_w: u8,
-        /// Rows from window to window.
-        stride_h: u8,
-        /// Columns from window to window.
-        stride_w: u8,
-        /// Rows from tap to tap.
-        dilation_h: u8,
-        /// Columns from tap to tap.
-        dilation_w: u8,
-        /// Rows of padding above.
-        pad_top: u8,
-        /// Columns of padding to the left.
-        pad_left: u8,
-        /// Least element of the result.
-        lo: i8,
-        /// Greatest element of the result.
-        hi: i8,
-        /// Shift of the requantization, if the arithmetic has one per node.
-        shift: i8,
-        /// How weights are packed: [`PLAIN`] or [`PAIRS`]. Depthwise: plain, `[KH, KW, O]`.
-        packing: u8,
-        /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
-        weights: u32,
-    }
-}
-
-/// Weights are `[O, KH, KW, I]`.
-pub const PLAIN: u8 = 0;
-
-/// Weights are interleaved, two channels of the result in one ([`carafe_cpu::dot_pairs`]): `[O / 2, KH·KW·I, 2]`. Of an
-/// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros.
-pub const PAIRS: u8 = 1;
-
-/// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
-pub(super) const BLOCK: usize = 32;
-
-impl ConvRecord {
-    pub(super) fn windows(&self) -> Windows {
-        Windows {
-            kernel: [self.kernel_h, self.kernel_w],
-            stride: [self.stride_h, self.stride_w],
-            dilation: [self.dilation_h, self.dilation_w],
-            pad: [self.pad_top, self.pad_left],
-        }
-    }
-
-    pub(super) fn finish(&self, node: &Node<'_>) -> Finish {
-        Finish { zero_point: node.out.zero_point, lo: self.lo, hi: self.hi, shift: self.shift }
-    }
-
-    /// The check of [`Conv2d`] and [`super::DepthwiseConv2d`]. `channel`: bytes of a channel's parameters.
-    #[inline(never)]
-    pub(super) fn check(node: &Node<'_>, channel: usize, depthwise: bool) -> Result<Need, Fault> {
-        node.unary_bytes()?;
-        let r: ConvRecord = node.fields()?;
-        let windows = r.windows();
-        let window = windows.rows()?;
-        let mut depth = node.in0.c;
-        if depthwise {
-            if node.out.c.checked_rem(depth) != Some(0) {
-                return Err(Fault::Shape);
-            }
-            if r.packing != PLAIN {
-                return Err(Fault::Field);
-            }
-            depth = 1;
-        }
-        let (weights, macs) = Weights::check(node, (r.weights, r.packing), windows.taps(), depth, channel)?;
-        let scratch = if depthwise { sliding::scratch(node, &r) } else { tile::scratch(node, &weights, &r) };
-        Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
-    }
-}
+use super::convolution::{BLOCK, ConvRecord};
+use super::tile;
+use super::window::{Taps, Weights};
+use crate::arithmetic::{Arithmetic, Native};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo};
 
 /// Two-dimensional convolution (`groups` = 1) with fused bias and clamp.
 ///
@@ -96,7 +17,7 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::check(node, A::CHANNEL, false)
+        ConvRecord::check(node, A::CHANNEL, false, tile::scratch)
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

@@ -2,7 +2,8 @@ use core::marker::PhantomData;
 
 use carafe_cpu::{FAST, PIXELS, Put};
 
-use super::conv2d::{BLOCK, accumulate};
+use super::conv2d::accumulate;
+use super::convolution::BLOCK;
 use super::window::{Taps, Weights};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;

@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use super::conv2d::{BLOCK, ConvRecord};
+use super::convolution::{BLOCK, ConvRecord};
 use super::sliding;
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -15,7 +15,7 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::check(node, A::CHANNEL, true)
+        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| sliding::scratch(node, r))
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

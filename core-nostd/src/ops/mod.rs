@@ -6,6 +6,7 @@
 mod add;
 mod concat;
 mod conv2d;
+mod convolution;
 mod dense;
 mod depthwise;
 mod history;
@@ -24,7 +25,8 @@ mod window;
 
 pub use add::{Add, AddRecord};
 pub use concat::Concat;
-pub use conv2d::{Conv2d, ConvRecord, PAIRS, PLAIN};
+pub use conv2d::Conv2d;
+pub use convolution::{ConvRecord, PAIRS, PLAIN};
 pub use dense::{Dense, DenseRecord};
 pub use depthwise::DepthwiseConv2d;
 pub use history::History;

@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use super::conv2d::BLOCK;
+use super::convolution::BLOCK;
 use super::window::Windows;
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::record::{Field, record};

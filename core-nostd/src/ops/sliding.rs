@@ -3,7 +3,7 @@
 
 use carafe_cpu::{FAST, Run, Stream, TAPS, Taps};
 
-use super::conv2d::ConvRecord;
+use super::convolution::ConvRecord;
 use crate::{Cx, Node};
 
 /// Channels whose weights are widened at once: more take more scratch, fewer look for taps more often.

@@ -3,7 +3,7 @@
 
 use carafe_cpu::{FAST, PIXELS, Put};
 
-use super::conv2d::ConvRecord;
+use super::convolution::ConvRecord;
 use super::window::Weights;
 use crate::{Cx, Node, TensorInfo};
 
