@@ -6,7 +6,7 @@
 //! Every loop wraps on overflow. A blob whose weights and bounds come from the converter never overflows
 //! (`docs/arithmetic.md` gives the bound); a forged one gets defined nonsense instead of a panic.
 //!
-//! Every loop is here in portable Rust. Where the core has something better (`docs/arithmetic.md`), [`arm`] has the
+//! Every loop is here in portable Rust. Where the core has something better (`docs/arithmetic.md`), `arm` has the
 //! same loop in assembly, with the same bits: [`FAST`] says so. This is the one crate of the device side with unsafe
 //! code.
 #![no_std]
