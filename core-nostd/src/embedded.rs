@@ -60,3 +60,17 @@ impl<'m> Model<'m> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_version_verifies_and_runs() {
+        verified_by(VERSION);
+        let others = ["", "0", &VERSION[1..], &VERSION[..VERSION.len() - 1], &std::format!("{VERSION}0")];
+        for other in others {
+            assert!(std::panic::catch_unwind(|| verified_by(other)).is_err(), "{other}");
+        }
+    }
+}

@@ -101,7 +101,7 @@ impl<'s> Stream<'s> {
         channels: &[u8],
     ) -> Option<Self> {
         let mut groups = 0;
-        let mut to = words.chunks_exact_mut(Self::group(taps));
+        let mut to = words.chunks_exact_mut(Self::group(taps).max(1));
         for channels in channels.as_chunks::<32>().0 {
             let Some(words) = to.next() else { break };
             let weights = weights.get(4 * groups..)?;

@@ -123,8 +123,6 @@ fn bring(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
 /// Copies as much as there is of both.
 #[inline(never)]
 fn copy(to: &mut [u8], from: &[u8]) {
-    // `copy_from_slice` would bring in a panic for slices of unequal length.
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
-    }
+    // `copy_from_slice` would bring in a panic for slices of unequal length; and a loop `memcpy`, 0.7 KB.
+    carafe_cpu::copy(to, from);
 }

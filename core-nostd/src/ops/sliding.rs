@@ -49,7 +49,8 @@ pub(super) fn produce(
     let (step, out_step) = (usize::from(r.stride_w) * rows.pixel_stride(), cx.out.pixel_stride());
     let extent = (i32::from(r.kernel_w) - 1) * i32::from(r.dilation_w) + 1;
     let mut taps_at = Taps::new(list);
-    for from in (0..c).step_by(at_once) {
+    let mut from = 0;
+    while from < c {
         let channels = channels.get(8 * from..)?;
         let channels = channels.get(..8 * at_once).unwrap_or(channels);
         let stream = Stream::prepare(stream, weights.get(from..)?, (c, taps), channels)?;
@@ -89,13 +90,14 @@ pub(super) fn produce(
                 let out = cx.out.bytes().get_mut(at..)?;
                 stream.run(&mut taps_at, &run, out)?;
                 if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
-                    for pixel in out.chunks_mut(out_step).take(run.pixels) {
+                    for pixel in out.chunks_mut(out_step.max(1)).take(run.pixels) {
                         carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);
                     }
                 }
                 ox += run.pixels as u16;
             }
         }
+        from += at_once;
     }
     Some(())
 }

@@ -25,6 +25,7 @@ fn main() {
 
     let mut images = vec![];
     std::io::stdin().read_to_end(&mut images).unwrap();
+    digits::verify().unwrap();
     let mut net = digits::Net::new().unwrap();
     let mut rows = pushed::Net::new().unwrap();
     let mut quantized = signed::Net::new().unwrap();
