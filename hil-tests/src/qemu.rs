@@ -9,7 +9,7 @@ use carafe_protocol::{Counter, CounterKind, Observe};
 use crate::client::{BoardInfo, Client, Ran};
 use crate::host::check_inputs;
 use crate::target::{Case, LoadedModel, Outcome, Target};
-use crate::transport::Process;
+use crate::transport::{Process, Transport};
 use crate::{Error, firmware};
 
 /// How to talk to an emulated board.
@@ -195,13 +195,19 @@ fn output_sizes(board: &str, blob: &[u8], case: &Case<'_>) -> Result<Vec<usize>,
     Ok((0..model.outputs()).filter_map(|i| model.output(i)).map(|io| io.bytes).collect())
 }
 
-fn exec(client: &mut Client<Process>, case: &Case<'_>, sizes: &[usize], limit: Duration) -> Result<Outcome, Error> {
+fn exec<T: Transport>(
+    client: &mut Client<T>,
+    case: &Case<'_>,
+    sizes: &[usize],
+    limit: Duration,
+) -> Result<Outcome, Error> {
     for (index, tensor) in (0..).zip(&case.inputs) {
         client.set_input(index, tensor)?;
     }
     let Ran { stats, first_output, rows } = client.run(case.observe, limit)?;
     let mut outputs = Vec::new();
-    outputs.extend(first_output);
+    // One of another length is not that of this model, whatever the board thinks.
+    outputs.extend(first_output.filter(|output| Some(&output.len()) == sizes.first()));
     for (index, &len) in sizes.iter().enumerate().skip(outputs.len()) {
         outputs.push(client.output(index as u16, len)?);
     }
@@ -216,4 +222,54 @@ fn exec(client: &mut Client<Process>, case: &Case<'_>, sizes: &[usize], limit: D
         rows,
         ..Outcome::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use carafe_protocol::frame::{encode, message, split};
+    use carafe_protocol::{Accumulator, Feed, MAX_FRAME, Request, Response, RunStats};
+
+    use super::*;
+
+    /// A board whose runs bring an output that is too short.
+    #[derive(Default)]
+    struct Short {
+        inbox: Accumulator,
+        answer: Vec<u8>,
+    }
+
+    impl Transport for Short {
+        fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+            for byte in bytes {
+                if self.inbox.feed(*byte) != Feed::Frame {
+                    continue;
+                }
+                let (seq, body) = split(self.inbox.payload()).unwrap();
+                let stats =
+                    RunStats { ticks: 1, steps: 1, arena_bytes: 1, arena_high_water: 1, stack_bytes: None, rows: 0 };
+                let data = [9; 4];
+                let response = match message(body).unwrap() {
+                    Request::Run { .. } => Response::Ran { stats, output: &[1, 2, 3] },
+                    Request::GetOutput { len, .. } => Response::Output { data: &data[..usize::from(len)] },
+                    _ => Response::Done,
+                };
+                self.answer = encode(seq, &response, &mut [0; MAX_FRAME]).unwrap().to_vec();
+            }
+            Ok(())
+        }
+
+        fn receive(&mut self, to: &mut Vec<u8>, _: Duration) -> io::Result<()> {
+            to.append(&mut self.answer);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_output_of_another_length_is_not_taken() {
+        let mut client = Client::new("short", Short::default());
+        let outcome = exec(&mut client, &Case::of(&[&[5; 6]]), &[4], Duration::from_secs(5)).unwrap();
+        assert_eq!(outcome.outputs, [[9; 4]]);
+    }
 }
