@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use carafe::arithmetic::{Arithmetic, Tflite};
 use carafe::blob::{CRC_FROM, crc32};
 use carafe::{BlobError, Model, RunError, Session};
-use carafe_converter::plan::{PlanOptions, plan};
+use carafe_converter::plan::{JobRule, PlanOptions, plan, plan_jobs};
 use carafe_converter::write::{WriteOptions, write};
 use carafe_converter::{Options, convert, frontend};
 use carafe_graph::{Activation, PoolKind, UnaryOp};
@@ -250,12 +251,107 @@ fn a_hundred_thousand_damaged_blobs() {
     assert!(counts.get(&End::Complete).is_some_and(|&n| n > 1000), "hardly a blob ran to its end");
 }
 
+/// What [`blobs`] do not have: ops that move and multiply, the other arithmetic, small rings that rows are pushed into, a
+/// state, a second scratch memory, and cuts for an accelerator.
+fn special_blobs() -> [(&'static str, Vec<u8>); 6] {
+    let mut moves = model::Model::new(7);
+    let x = moves.input(&[1, 8, 6, 2]);
+    let a = moves.conv3(x, 3);
+    let d = carafe_graph::SpaceToDepth { block: 2, depth_first: false, layout: carafe_graph::Layout::Nhwc };
+    let d = moves.node(carafe_graph::Op::SpaceToDepth(d), &[a]);
+    let y = moves.slice(d, [(0, 4), (1, 3), (2, 5)]);
+    let y = moves.upsample(y, [2, 3]);
+    let gate = moves.mean(a, true);
+    let product = carafe_graph::Op::Binary { op: carafe_graph::BinaryOp::Mul, activation: Activation::None };
+    let gated = moves.node(product.clone(), &[a, gate]);
+    let y = moves.node(product, &[gated, y]);
+    moves.output(y);
+    let moves = small(moves, &PlanOptions::default());
+
+    // The numbers mean something else there, but numbers they are.
+    let mut tflite = model::Model::new(8);
+    let x = tflite.input(&[1, 5, 4, 2]);
+    let a = tflite.conv3(x, 3);
+    let b = tflite.conv(a, 1, carafe_graph::Conv2d { groups: 0, ..model::plain(1, 1) }, [3, 3]);
+    let y = tflite.add(a, b, Activation::None);
+    let y = tflite.pool(y, PoolKind::AverageExcludePad, 2, 1, 0);
+    let y = tflite.mean(y, false);
+    let y = tflite.dense(y, 3, Activation::None);
+    let y = tflite.node(carafe_graph::Op::Softmax { axis: 1 }, &[y]);
+    tflite.output(y);
+    let (_, mut lowered) = tflite.lower();
+    lowered.arithmetic = <Tflite as Arithmetic>::ID;
+    let whole = plan(&lowered, &PlanOptions::default()).unwrap();
+    let tflite = write(&lowered, &whole, &[], &WriteOptions::default()).unwrap();
+
+    let mut pushed = model::Model::new(9);
+    let x = pushed.input(&[1, 12, 4, 2]);
+    let z = pushed.input(&[1, 6, 2, 3]);
+    let a = pushed.conv3(x, 3);
+    let a = pushed.pool(a, PoolKind::Max, 2, 2, 0);
+    let b = pushed.conv3(z, 3);
+    let y = pushed.add(a, b, Activation::None);
+    pushed.output(y);
+    let pushed = small(
+        pushed,
+        &PlanOptions {
+            push_rows: true,
+            cuts: Some(vec![]),
+            bands: Some(vec![1; 4]),
+            grow: false,
+            ..Default::default()
+        },
+    );
+    let m = Model::verify(&pushed, carafe::ops::ALL).unwrap();
+    for i in 0..m.inputs() {
+        let ring = m.input(i).and_then(|io| m.tensor(io.tensor)).and_then(|t| m.buffer(t.buffer)).unwrap();
+        assert!((1..6).contains(&ring.rows), "{ring:?}");
+    }
+
+    let mut streaming = model::Model::new(5);
+    let x = streaming.input(&[1, 2, 3, 4]);
+    let h = streaming.node(carafe_graph::Op::History { axis: 1, keep: 2 }, &[x]);
+    let y = streaming.conv(h, 5, model::plain(1, 0), [3, 3]);
+    streaming.output(y);
+    let samples: Vec<_> = (0..16).map(|_| vec![streaming.random.tensor(&[1, 2, 3, 4])]).collect();
+    let streaming = convert(streaming.graph, &samples, &Options::default(), &()).unwrap().blob;
+
+    let net = || {
+        let mut m = model::Model::new(6);
+        let x = m.input(&[1, 8, 6, 2]);
+        let a = m.conv3(x, 3);
+        let [b, c] = [2, 4].map(|channels| {
+            let y = m.conv3(a, channels);
+            m.conv3(y, 3)
+        });
+        let y = m.add(b, c, Activation::Relu);
+        let y = m.mean(y, false);
+        m.output(y);
+        m
+    };
+    let fast = small(net(), &PlanOptions { fast_bytes: Some(100), ..PlanOptions::default() });
+    let mut ops: Vec<_> = carafe::ops::ALL.ops().iter().map(carafe::OpEntry::code).collect();
+    ops.dedup();
+    let rule = JobRule { max_nodes: 2, overlap: true, ..JobRule::new(&ops, 1 << 20) };
+    let (_, lowered) = net().lower();
+    let plan = plan_jobs(&lowered, &PlanOptions::default(), &rule).unwrap();
+    let jobs = write(&lowered, &plan, &[], &WriteOptions::default()).unwrap();
+    for (blob, [fast_bytes, state_bytes, segments]) in [(&streaming, [0, 1, 1]), (&fast, [1, 0, 1]), (&jobs, [0, 0, 2])]
+    {
+        let m = Model::verify(blob, carafe::ops::ALL).unwrap();
+        assert_eq!((m.fast_bytes().min(1), m.state_bytes().min(1)), (fast_bytes, state_bytes));
+        assert!(usize::from(m.segments()) >= segments);
+    }
+    [("moves", moves), ("tflite", tflite), ("pushed", pushed), ("streaming", streaming), ("fast", fast), ("jobs", jobs)]
+}
+
 /// `cargo test -p carafe-converter --test verifier -- --ignored write_fuzz_seeds`
 #[test]
 #[ignore = "writes fuzz/seeds/blob"]
 fn write_fuzz_seeds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/blob");
-    for (name, blob) in ["chain", "joins_pushed", "whole", "rings_pushed"].iter().zip(blobs()) {
+    let names = ["chain", "joins_pushed", "whole", "rings_pushed"].into_iter().zip(blobs());
+    for (name, blob) in names.chain(special_blobs()) {
         std::fs::write(folder.join(name), blob).unwrap();
     }
 }
