@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use carafe::{BlobError, Model, RunError, Session, Step, ops};
+use carafe::{BlobError, Memory, Model, RunError, Session, Step, ops};
 
 /// More memory than the blobs need.
 const ARENA: usize = 1 << 16;
@@ -18,8 +18,9 @@ fn seeds() -> Vec<Vec<u8>> {
 /// The outputs.
 fn run(model: Model<'_>) -> Result<Vec<Vec<u8>>, RunError> {
     let mut arena = vec![0xA5; ARENA];
-    let mut session = Session::new(model);
-    let mut run = session.start(&mut arena)?;
+    let (mut fast, mut state) = (arena.clone(), arena.clone());
+    let mut session = Session::with_state(model, &mut state)?;
+    let mut run = session.start_in(Memory { main: &mut arena, fast: &mut fast }, ())?;
     let pushed: Vec<bool> = (0..model.inputs()).map(|i| run.input(i).map(|input| input.fill(7)).is_err()).collect();
     // No good run takes more steps. A bad one may say that it takes four thousand million.
     for _ in 0..10_000 {

@@ -102,6 +102,9 @@ impl<'o> Search<'o> {
                 None => self.cuts(&walks)?,
             }
         };
+        if self.options.cuts.is_none() {
+            self.join(&net, &mut best)?;
+        }
         self.repack(&net, &mut best);
         if self.options.in_place.is_none() {
             self.operands(&mut net, &mut best)?;
@@ -243,6 +246,23 @@ impl<'o> Search<'o> {
             }
         }
         Ok(best)
+    }
+
+    /// Takes back cuts that save no memory: each takes room in the blob.
+    fn join(&self, net: &Net<'_>, best: &mut Candidate) -> Result<(), PlanError> {
+        let walks = Walks { net, known: Mutex::default() };
+        let mut i = 0;
+        while i < best.cuts.len() && !self.is_over(3) {
+            let mut cuts = best.cuts.clone();
+            cuts.remove(i);
+            let joined = self.pack(net, cuts.clone(), walks.all(&cuts, &self.spent)?, None);
+            if joined.packing.bytes <= best.packing.bytes {
+                *best = joined;
+            } else {
+                i += 1;
+            }
+        }
+        Ok(())
     }
 
     /// The cuts whose greatest peak is smallest; of equals, those that hold the least memory over time.
