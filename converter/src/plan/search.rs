@@ -102,9 +102,6 @@ impl<'o> Search<'o> {
                 None => self.cuts(&walks)?,
             }
         };
-        if self.options.cuts.is_none() {
-            self.join(&net, &mut best)?;
-        }
         self.repack(&net, &mut best);
         if self.options.in_place.is_none() {
             self.operands(&mut net, &mut best)?;
@@ -113,6 +110,9 @@ impl<'o> Search<'o> {
         if self.options.bands.is_none() {
             self.bands(&mut net, &mut best)?;
             self.repack(&net, &mut best);
+        }
+        if self.options.cuts.is_none() {
+            self.join(&net, &mut best)?;
         }
         Ok((net, best))
     }
@@ -252,7 +252,7 @@ impl<'o> Search<'o> {
     fn join(&self, net: &Net<'_>, best: &mut Candidate) -> Result<(), PlanError> {
         let walks = Walks { net, known: Mutex::default() };
         let mut i = 0;
-        while i < best.cuts.len() && !self.is_over(3) {
+        while i < best.cuts.len() && !self.is_over(5) {
             let mut cuts = best.cuts.clone();
             cuts.remove(i);
             let joined = self.pack(net, cuts.clone(), walks.all(&cuts, &self.spent)?, None);
