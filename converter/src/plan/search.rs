@@ -255,7 +255,10 @@ impl<'o> Search<'o> {
         while i < best.cuts.len() && !self.is_over(5) {
             let mut cuts = best.cuts.clone();
             cuts.remove(i);
-            let joined = self.pack(net, cuts.clone(), walks.all(&cuts, &self.spent)?, None);
+            let mut joined = self.pack(net, cuts.clone(), walks.all(&cuts, &self.spent)?, None);
+            if joined.bound <= best.packing.bytes && joined.packing.bytes > best.packing.bytes {
+                self.repack(net, &mut joined);
+            }
             if joined.packing.bytes <= best.packing.bytes {
                 *best = joined;
             } else {
