@@ -235,8 +235,8 @@ impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
         }
         let step = self.engine.step(Some(&mut |id, op| self.probe.begin(id, op)))?;
         let Step::Made(id) = step else { return Ok(step) };
-        if let (y0, y1) = self.engine.made
-            && y0 < y1
+        let (y0, y1) = self.engine.made;
+        if y0 < y1
             && let Some(rows) = self.engine.rows(id, y0, y1)
         {
             self.probe.rows(id, y0..y1, &rows);
