@@ -1,5 +1,6 @@
 //! The whole way from a graph to a blob, for the command line and for `build.rs`.
 
+use carafe::blob::Cpu;
 use carafe_graph::{Graph, GraphError, Layout, Tensor};
 use carafe_quantizer::{Progress, QuantGraph, Report, quantize};
 use rayon::prelude::*;
@@ -40,6 +41,8 @@ pub struct Options {
     pub preprocess: Preprocess,
     /// Observers and ranges.
     pub quantizer: carafe_quantizer::Options,
+    /// What weights are packed for.
+    pub cpu: Cpu,
     /// Memory.
     pub plan: PlanOptions,
     /// What goes into the blob besides the model.
@@ -153,7 +156,7 @@ pub fn convert(
         quantize(&graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?
     };
     watch.planning();
-    let lowered = lower::lower(&quantized, camera.as_ref())?;
+    let lowered = lower::lower(&quantized, camera.as_ref(), options.cpu)?;
     let plan = plan::plan(&lowered, &options.plan)?;
     let layout = match optimized.inputs.first() {
         Some(input) if !input.is_unchanged() => Layout::Nchw,

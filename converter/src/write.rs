@@ -120,7 +120,7 @@ fn sections(
         length: 0,
         crc: 0,
         arithmetic: model.arithmetic,
-        cpu: 0,
+        cpu: model.cpu.code(),
         flags: 0,
         arena_bytes: plan.arena_bytes,
         state_bytes: plan.state_bytes,

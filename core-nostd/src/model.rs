@@ -310,7 +310,7 @@ impl<'m> Model<'m> {
         self.count(field::ARITHMETIC) as u8
     }
 
-    /// Identifier of the CPU that the weights are packed for.
+    /// What the weights are packed for: [`crate::blob::Cpu::code`].
     pub fn cpu(&self) -> u8 {
         u8::get(self.blob, field::CPU).unwrap_or(0)
     }

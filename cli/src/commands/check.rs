@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use carafe::blob::Cpu;
 use carafe_converter::frontend::{self, FrontendError};
 use carafe_converter::{lower, passes};
 use carafe_graph::{Graph, Tensor};
@@ -104,7 +105,7 @@ fn device_ops(graph: Graph) -> anyhow::Result<Result<usize, Layer>> {
     options.check_samples = 0;
     (options.observer, options.bias_correction) = (ObserverKind::MinMax, BiasCorrection::Off);
     let (quantized, _) = quantize(&graph, &[sample], &options, &|_| {})?;
-    Ok(match lower::lower(&quantized, None) {
+    Ok(match lower::lower(&quantized, None, Cpu::Portable) {
         Ok(lowered) => Ok(lowered.nodes.len()),
         Err(lower::LowerError::Unsupported { node, origin, what }) => {
             let (opset, ty) = match origin.split_once('.') {

@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use carafe::Model;
+use carafe::blob::Cpu;
 use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
 use carafe_converter::plan::Goal;
@@ -75,7 +76,7 @@ pub struct Args {
     /// Board that the blob is for: checks that it fits, and warns if not
     #[arg(long, value_name = "NAME", value_parser = board::parser())]
     board: Option<&'static Board>,
-    /// CPU that weights are packed for; the bits that come out are the same on all
+    /// CPU that weights are packed for, the board's if one is named; the bits that come out are the same on all
     #[arg(long, value_name = "CPU", value_parser = PossibleValuesParser::new(cpus()), conflicts_with = "board")]
     cpu: Option<String>,
     /// Keep names of nodes and scales of tensors, for tools that compare layers
@@ -164,6 +165,7 @@ impl std::fmt::Display for BiasArg {
 fn cpus() -> Vec<&'static str> {
     let mut all = vec![PORTABLE];
     all.extend(carafe_boards::all().iter().map(|b| b.cpu).filter(|&c| c != "host"));
+    all.dedup();
     all
 }
 
@@ -237,6 +239,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let mut options = Options { input: args.input_type.kind(&data), preprocess, ..Options::default() };
     options.quantizer.observer = args.observer;
     options.quantizer.bias_correction = args.bias_correction.correction();
+    options.cpu = Cpu::of_core(args.cpu.as_deref().or(args.board.map(|b| b.cpu)).unwrap_or(PORTABLE));
     options.plan.push_rows = args.push_rows;
     options.plan.fast_bytes = args.fast_ram;
     options.plan.goal = args.optimize.goal();
@@ -272,7 +275,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let json = Json {
         output: output.display().to_string(),
         name: &converted.lowered.name,
-        cpu: PORTABLE,
+        cpu: converted.lowered.cpu.name(),
         ops: converted.lowered.nodes.len(),
         segments: converted.plan.segments.len(),
         steps: converted.plan.steps,
@@ -345,11 +348,6 @@ fn print_dump(dump: &str, ui: &Ui) -> anyhow::Result<()> {
 
 /// Says what the user of a board should know.
 fn advise(args: &Args, model: &Model<'_>, ui: &Ui) {
-    if let Some(cpu) = args.cpu.as_deref().or(args.board.map(|b| b.cpu)).filter(|&c| c != PORTABLE && c != "host") {
-        ui.note(&format!(
-            "weights are packed for the portable kernels, which {cpu} runs too; it has none of its own yet"
-        ));
-    }
     let Some(board) = args.board.filter(|b| b.ram_bytes() > 0) else { return };
     let (arena, blob) = (model.arena_bytes() as u64, model.blob_bytes() as u64);
     if arena > board.ram_bytes() {

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use carafe::arithmetic::{Arithmetic, Native, Tflite};
-use carafe::blob::{StringKind, region};
+use carafe::blob::{Cpu, StringKind, region};
 use carafe::ops::ConvRecord;
 use carafe::{Model, Node, OpCode};
 use carafe_converter::plan::{Alive, Use};
@@ -134,10 +134,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let strings = model.strings();
     let json = Json {
         name: strings.find(StringKind::Model, 0).unwrap_or_default().to_owned(),
-        cpu: match model.cpu() {
-            0 => "portable".to_owned(),
-            other => format!("cpu-{other}"),
-        },
+        cpu: Cpu::of_code(model.cpu()).map_or_else(|| format!("cpu-{}", model.cpu()), |cpu| cpu.name().to_owned()),
         arithmetic: match model.arithmetic() {
             Native::ID => "native".to_owned(),
             Tflite::ID => "tflite".to_owned(),

@@ -46,7 +46,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
     } else {
         let order = (0..oc).flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))));
         let ordered: Vec<i8> = order.map(|(o, i, t)| at(o, i, t)).collect();
-        pack::pack(&ordered, per_channel, &x)
+        pack::pack(&ordered, per_channel, &x, step.cx.out.cpu)
     };
 
     let (lo, hi) = step.clamp(conv.activation)?;

@@ -22,6 +22,7 @@ mod upsample;
 
 use std::collections::BTreeMap;
 
+use carafe::blob::Cpu;
 use carafe::record::Record;
 use carafe::{DType, OpCode, TensorInfo};
 use carafe_graph::{Activation, Graph, Node, NodeId, Op, UnaryOp, ValueId};
@@ -106,6 +107,8 @@ pub struct Lowered {
     pub name: String,
     /// Identifier of the arithmetic.
     pub arithmetic: u8,
+    /// What weights are packed for.
+    pub cpu: Cpu,
     /// In topological order.
     pub nodes: Vec<LowerNode>,
     /// Inputs.
@@ -147,13 +150,15 @@ impl Lowered {
     }
 }
 
-/// Lowers a quantized graph, in Carafe's native arithmetic. With a `camera`, the first input takes bytes.
-pub fn lower(quant: &QuantGraph, camera: Option<&Camera>) -> Result<Lowered, LowerError> {
+/// Lowers a quantized graph, in Carafe's native arithmetic, with weights packed for `cpu`. With a `camera`, the first
+/// input takes bytes.
+pub fn lower(quant: &QuantGraph, camera: Option<&Camera>, cpu: Cpu) -> Result<Lowered, LowerError> {
     let mut cx = Lowering {
         quant,
         out: Lowered {
             name: quant.graph.name.clone(),
             arithmetic: <carafe::arithmetic::Native as carafe::arithmetic::Arithmetic>::ID,
+            cpu,
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),

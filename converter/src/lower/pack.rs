@@ -1,12 +1,18 @@
 //! The order of weights in the blob.
 
 use carafe::TensorInfo;
+use carafe::blob::Cpu;
 use carafe::ops::{PAIRS, PLAIN};
 
 /// Packs the weights of channels (`per_channel` of each, in the order of the device's taps) that are multiplied with
-/// elements of `x`: in pairs, where the sums allow it, else plain. Gives bytes and packing.
-pub(super) fn pack(weights: &[i8], per_channel: usize, x: &TensorInfo) -> (Vec<u8>, u8) {
-    match pairs(weights, per_channel, x) {
+/// elements of `x`, for a CPU: in pairs, where that has use for them and the sums allow it, else plain. Gives bytes and
+/// packing.
+pub(super) fn pack(weights: &[i8], per_channel: usize, x: &TensorInfo, cpu: Cpu) -> (Vec<u8>, u8) {
+    let in_pairs = match cpu {
+        Cpu::Helium => None,
+        _ => pairs(weights, per_channel, x),
+    };
+    match in_pairs {
         Some(bytes) => (bytes, PAIRS),
         None => (weights.iter().map(|&w| w as u8).collect(), PLAIN),
     }
@@ -44,7 +50,7 @@ mod tests {
     #[test]
     fn two_channels_share_a_halfword() {
         let x = TensorInfo::unplaced(1, 1, 3, 0);
-        let (bytes, packing) = pack(&[1, -2, 3, -4, 5, -6, 7, 8, -9], 3, &x);
+        let (bytes, packing) = pack(&[1, -2, 3, -4, 5, -6, 7, 8, -9], 3, &x, Cpu::Portable);
         assert_eq!(packing, PAIRS);
         assert_eq!(bytes.len(), 3 * 4);
         let half = |i: usize| i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]);
@@ -56,10 +62,10 @@ mod tests {
     #[test]
     fn sums_that_cannot_be_told_apart_stay_plain() {
         let x = TensorInfo::unplaced(1, 1, 600, 0);
-        assert_eq!(pack(&[127; 1200], 600, &x).1, PLAIN);
-        assert_eq!(pack(&[100; 1200], 600, &x).1, PAIRS);
+        assert_eq!(pack(&[127; 1200], 600, &x, Cpu::Portable).1, PLAIN);
+        assert_eq!(pack(&[100; 1200], 600, &x, Cpu::Portable).1, PAIRS);
         // -128 with a negative neighbour has no room in 16 bits.
-        assert_eq!(pack(&[-1, -128], 1, &x).1, PLAIN);
-        assert_eq!(pack(&[1, -128], 1, &x).1, PAIRS);
+        assert_eq!(pack(&[-1, -128], 1, &x, Cpu::Portable).1, PLAIN);
+        assert_eq!(pack(&[1, -128], 1, &x, Cpu::Portable).1, PAIRS);
     }
 }

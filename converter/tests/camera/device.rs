@@ -1,5 +1,6 @@
 //! On the device: bytes go in as they are.
 
+use carafe::blob::Cpu;
 use carafe::{DType, Model, Session};
 use carafe_converter::dataset::{Color, Filter, Preprocess, Resize, ResizeTo};
 use carafe_converter::plan::{self, PlanOptions};
@@ -94,7 +95,7 @@ fn a_byte_counted_from_0_is_an_int8_counted_from_minus_128() {
         let p = preprocess(&[100.0], &[64.0]);
         let c = converted(&net(which), &p);
         // The same quantized graph, with an input of int8.
-        let signed = lower::lower(&c.quantized, None).unwrap();
+        let signed = lower::lower(&c.quantized, None, Cpu::Portable).unwrap();
         let plan = plan::plan(&signed, &PlanOptions::default()).unwrap();
         let signed = write::write(&signed, &plan, &[], &Options::default().write).unwrap();
         for seed in 0..8 {
@@ -191,7 +192,7 @@ proptest! {
         which in 0usize..6, mean in 0f32..255.0, scale in 1f32..300.0, x in proptest::collection::vec(any::<u8>(), 90),
     ) {
         let c = converted(&net(which), &preprocess(&[mean], &[scale]));
-        let signed = lower::lower(&c.quantized, None).unwrap();
+        let signed = lower::lower(&c.quantized, None, Cpu::Portable).unwrap();
         let plan = plan::plan(&signed, &PlanOptions::default()).unwrap();
         let signed = write::write(&signed, &plan, &[], &Options::default().write).unwrap();
         let flipped: Vec<u8> = x.iter().map(|b| b ^ 0x80).collect();

@@ -1,5 +1,6 @@
 //! Small graphs in NHWC with random weights, and their way to the device's ops.
 
+use carafe::blob::Cpu;
 use carafe_converter::lower::{LowerError, Lowered, lower};
 use carafe_graph::{
     Activation, BinaryOp, Conv2d, Graph, Layout, Op, Pads, Pool2d, PoolKind, ReduceOp, Tensor, UnaryOp, ValueId,
@@ -150,7 +151,7 @@ impl Model {
         let mut options = Options::default();
         options.check_samples = 0;
         let (quant, _) = quantize(&self.graph, &samples, &options, &|_| {}).unwrap_or_else(|e| panic!("{e}"));
-        let lowered = lower(&quant, None)?;
+        let lowered = lower(&quant, None, Cpu::Portable)?;
         Ok((quant, lowered))
     }
 }

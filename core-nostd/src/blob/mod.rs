@@ -5,9 +5,11 @@
 
 use crate::record::record;
 
+mod cpu;
 mod preprocess;
 mod strings;
 
+pub use cpu::Cpu;
 pub use preprocess::{PreprocessRecord, StoredPreprocess};
 pub use strings::{StringKind, Strings};
 
@@ -79,7 +81,7 @@ record! {
         crc: u32,
         /// Identifier of the arithmetic ([`crate::arithmetic::Arithmetic::ID`]).
         arithmetic: u8,
-        /// CPU that the weights are packed for; the bits do not depend on it.
+        /// [`Cpu::code`] of what the weights are packed for.
         cpu: u8,
         /// Reserved, zero.
         flags: u16,
