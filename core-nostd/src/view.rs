@@ -54,6 +54,18 @@ impl<'a> Rows<'a> {
         piece.get(at..at.checked_add(self.row_span())?)
     }
 
+    /// Rows `y..y1` as far as they lie next to each other, and where they end; `None` if they are not among the rows lent.
+    #[inline(never)]
+    pub fn rest(&self, y: u16, y1: u16) -> Option<(&'a [u8], u16)> {
+        let (piece, from, end) =
+            if y >= self.split { (self.second, self.split, y1) } else { (self.first, self.y0, y1.min(self.split)) };
+        let stride = self.row_stride as usize;
+        let at = usize::from(y.checked_sub(from)?).checked_mul(stride)?;
+        let length =
+            usize::from(end.checked_sub(y)?.checked_sub(1)?).checked_mul(stride)?.checked_add(self.row_span())?;
+        Some((piece.get(at..)?.get(..length)?, end))
+    }
+
     /// The pixels of row `y`, left to right; none if the row is not among the rows lent.
     #[inline]
     pub fn pixels(&self, y: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {

@@ -36,7 +36,7 @@ fn pairs(weights: &[i8], per_channel: usize, x: &TensorInfo) -> Option<Vec<u8>> 
             return None;
         }
         for i in 0..padded {
-            let of = |channel: &[i8]| channel.get(i).copied().map_or(0i32, i32::from);
+            let of = |channel: &[i8]| channel.get(carafe::ops::place(i)).copied().map_or(0i32, i32::from);
             bytes.extend_from_slice(&i16::try_from(256 * of(second) + of(first)).ok()?.to_le_bytes());
         }
     }
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(packing, PAIRS);
         assert_eq!(bytes.len(), 3 * 4);
         let half = |i: usize| i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]);
-        assert_eq!([half(0), half(1), half(2), half(3)], [-4 * 256 + 1, 5 * 256 - 2, -6 * 256 + 3, 0]);
+        assert_eq!([half(0), half(1), half(2), half(3)], [-4 * 256 + 1, -6 * 256 + 3, 5 * 256 - 2, 0]);
         // The last channel is alone.
         assert_eq!(bytes[8..], [7, 8, -9i8 as u8, 0]);
     }

@@ -5,8 +5,11 @@
 #![allow(unsafe_code)]
 
 use crate::put::{PIXELS, Put, Run};
+use crate::slide::{KERNELS, Slide};
+use crate::taps::Taps;
+use crate::tiles::Alike;
 
-/// What `carafe_tile` reads. It moves `channels` and `out` on.
+/// A tile's product. The routine has it by value, and counts in it.
 #[repr(C)]
 struct TileArguments {
     /// First word of the inputs.
@@ -21,16 +24,45 @@ struct TileArguments {
     shift: u32,
     /// Behind the last channel's parameters.
     channels_end: *const u8,
+    weights: *const u8,
+    /// The routine's own.
+    entry: u32,
+    /// How many tiles.
+    tiles: usize,
+}
+
+/// What `carafe_tiles` has besides.
+#[repr(C)]
+struct TilesArguments {
+    tile: TileArguments,
+    lines: *const u32,
+    lines_end: *const u32,
+    /// Bytes of a line.
+    run: usize,
+    /// Bytes from window to window.
+    distance: usize,
+    /// Bytes from the first window to that of the tile.
+    offset: usize,
+    first_channel: *const u8,
+    /// Bytes from behind the channels of a tile's first pixel to the next tile.
+    out_gap: usize,
+    /// Null if lines are whole numbers of words.
+    windows: *mut u8,
+    /// Bytes of a window there.
+    inputs: usize,
+    unsigned: u32,
 }
 
 unsafe extern "C" {
-    fn carafe_tile(arguments: *mut TileArguments, weights: *const u8);
+    fn carafe_tile(arguments: TileArguments);
+    fn carafe_tiles(arguments: TilesArguments);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_fill(to: *mut u8, byte: u32, bytes: usize);
     fn carafe_copy(to: *mut u8, from: *const u8, bytes: usize);
     fn carafe_widen_u8(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
+    fn carafe_slide(arguments: SlideArguments);
     fn carafe_dense(
         x: *const u8,
         end: *const u8,
@@ -52,36 +84,79 @@ struct DenseArguments {
 }
 
 /// Words have to be read several at once.
-fn aligned(bytes: &[u8]) -> bool {
+pub fn aligned(bytes: &[u8]) -> bool {
     bytes.as_ptr().addr().is_multiple_of(4)
+}
+
+/// What both routines take; `None` if it is not for them.
+#[inline]
+fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<TileArguments> {
+    let inputs = x.len() / PIXELS * 2;
+    let pairs = channels.len() / 16;
+    let [first, second, third] = put.at;
+    if !inputs.is_multiple_of(4) || pairs == 0 || !aligned(channels) || !aligned(weights) {
+        return None;
+    }
+    let (x, channels) = (x.as_ptr(), channels.as_ptr());
+    Some(TileArguments {
+        x,
+        end: x.wrapping_add(inputs / 2 * PIXELS),
+        channels,
+        out: out.as_mut_ptr().wrapping_add(first),
+        others: [second.wrapping_sub(first), third.wrapping_sub(first)],
+        zero_point: i32::from(put.zero_point),
+        shift: u32::from(put.shift),
+        channels_end: channels.wrapping_add(16 * pairs),
+        weights: weights.as_ptr(),
+        entry: 0,
+        tiles: 1,
+    })
 }
 
 /// [`crate::tile`], whose arguments are checked. False if it is not for this routine.
 #[inline(never)]
 pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
-    let inputs = x.len() / PIXELS * 2;
-    let pairs = channels.len() / 16;
-    let [first, second, third] = put.at;
-    if !inputs.is_multiple_of(4) || pairs == 0 || !aligned(channels) || second < first || third < first {
-        return false;
-    }
-    let x = x.as_ptr_range();
-    let channels = channels.as_ptr();
-    let mut arguments = TileArguments {
-        x: x.start,
-        end: x.start.wrapping_add(inputs / 2 * PIXELS),
-        channels,
-        out: out.as_mut_ptr().wrapping_add(first),
-        others: [second - first, third - first],
-        zero_point: i32::from(put.zero_point),
-        shift: u32::from(put.shift),
-        channels_end: channels.wrapping_add(16 * pairs),
-    };
+    let Some(arguments) = product(x, weights, channels, put, out) else { return false };
     // SAFETY: the routine reads `inputs / 2 · 3` words of x, which are there; for each of `pairs` pairs 16 bytes of
-    // channels, which are there and aligned, and 2 · inputs bytes of weights, which the caller has checked; it writes
+    // channels, which are there and aligned, and 2 · inputs bytes of weights, aligned too, which the caller has checked; it writes
     // 2 · pairs bytes behind each pixel's first, which the caller has checked too.
-    unsafe { carafe_tile(&mut arguments, weights.as_ptr()) };
+    unsafe { carafe_tile(arguments) };
     true
+}
+
+/// [`crate::tiles`], whose arguments are checked. `None` if it is not for this routine.
+#[inline(never)]
+pub fn tiles(
+    lines: &Taps<'_, '_>,
+    alike: &Alike,
+    (columns, windows): (&mut [u32], &mut [u8]),
+    (weights, channels): (&[u8], &[u8]),
+    put: &Put,
+    out: &mut [u8],
+) -> Option<()> {
+    let step = alike.out_step;
+    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + 2 * step], ..*put };
+    let tile = TileArguments { tiles: alike.tiles, ..product(columns, weights, channels, &put, out)? };
+    let addresses = lines.addresses().as_ptr_range();
+    let arguments = TilesArguments {
+        first_channel: tile.channels,
+        out_gap: PIXELS * step - channels.len() / 16 * 2,
+        tile,
+        lines: addresses.start,
+        lines_end: addresses.end,
+        run: alike.run,
+        distance: alike.distance,
+        offset: 0,
+        windows: if windows.is_empty() { core::ptr::null_mut() } else { windows.as_mut_ptr() },
+        inputs: columns.len() / PIXELS * 2,
+        unsigned: u32::from(alike.unsigned),
+    };
+    // SAFETY: as for `tile`, tile by tile: the caller has checked that all pixels of the result are in `out`. Of every
+    // line, `run` bytes are read for each pixel, which the caller has checked against the shortest line; its address is
+    // that of a slice which is borrowed as long as `lines` is. `columns` has all words of a tile, and `windows`, if it is
+    // there, three windows.
+    unsafe { carafe_tiles(arguments) };
+    Some(())
 }
 
 /// [`crate::widen`].
@@ -194,4 +269,109 @@ pub fn depthwise((words, channels): (&[u32], usize), list: &[u32], run: &Run, ou
     unsafe { carafe_depthwise(&mut arguments) };
 }
 
-core::arch::global_asm!(include_str!("arm.s"), options(raw));
+/// What `carafe_slide` has. It counts in it.
+#[repr(C)]
+struct SlideArguments {
+    lines: *const u32,
+    lines_end: *const u32,
+    /// Bytes from the first channel to those at work.
+    from: usize,
+    /// Bytes from pixel to pixel of the operand.
+    pixel: usize,
+    /// Pixels of a line that are used.
+    columns: usize,
+    /// Columns of padding in front of them.
+    pad: usize,
+    planes: *mut u32,
+    /// Bytes of a plane.
+    plane: usize,
+    /// Bytes of a row of it.
+    row: usize,
+    /// The zero point of the operand, four times.
+    zero: u32,
+    /// Words for the kernels of four channels.
+    kernel: *mut u32,
+    weights: *const u8,
+    /// Bytes from tap to tap.
+    tap: usize,
+    channels: *const u8,
+    channels_end: *const u8,
+    multiplier: u32,
+    zero_point: i32,
+    /// The routine's own.
+    out: *mut u8,
+    /// Bytes from pixel to pixel of the result.
+    out_step: usize,
+    rows: usize,
+    /// Bytes of a plane from window to window downwards.
+    down: usize,
+    /// Bytes from row to row of the result.
+    out_row: usize,
+    /// Bytes of a plane for all pairs of results of a row.
+    across: usize,
+    /// One if a result is left over.
+    odd: usize,
+    first_out: *mut u8,
+    /// One if windows are two columns apart.
+    wide: u32,
+    /// The routine's own: where it is in lists, rows and results.
+    own: [u32; 5],
+}
+
+/// [`crate::slide`], whose arguments are checked.
+#[inline(never)]
+pub fn slide(
+    lines: &Taps<'_, '_>,
+    s: &Slide,
+    words: &mut [u32],
+    (weights, channels): (&[u8], &[u8]),
+    out: &mut [u8],
+) -> Option<()> {
+    if !aligned(channels) {
+        return None;
+    }
+    let (kernel, planes) = words.split_at_mut_checked(KERNELS)?;
+    let (addresses, channels) = (lines.addresses().as_ptr_range(), channels.as_ptr_range());
+    let row = 4 * s.words();
+    let arguments = SlideArguments {
+        lines: addresses.start,
+        lines_end: addresses.end,
+        from: 0,
+        pixel: s.pixel,
+        columns: s.columns.min(2 * s.words() - s.pad),
+        pad: s.pad,
+        planes: planes.as_mut_ptr(),
+        plane: row * lines.count(),
+        row,
+        zero: u32::from(s.zero as u8) * 0x0101_0101,
+        kernel: kernel.as_mut_ptr(),
+        weights: weights.as_ptr(),
+        tap: s.tap,
+        channels: channels.start,
+        channels_end: channels.end,
+        multiplier: 0,
+        zero_point: i32::from(s.zero_point),
+        out: core::ptr::null_mut(),
+        out_step: s.out_step,
+        rows: s.rows,
+        down: s.down * row,
+        out_row: s.out_row,
+        across: s.width / 2 * if s.wide { 8 } else { 4 },
+        odd: s.width % 2,
+        first_out: out.as_mut_ptr(),
+        wide: u32::from(s.wide),
+        own: [0; 5],
+    };
+    // SAFETY: the caller has checked that, for all channels (32 bytes of parameters each four, aligned): lines have
+    // `columns` pixels, weights nine taps, and the result its rows. Addresses of lines are those of slices which are
+    // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
+    // for each line, which `columns` and `pad` do not exceed.
+    unsafe { carafe_slide(arguments) };
+    Some(())
+}
+
+core::arch::global_asm!(include_str!("tile.s"), options(raw));
+core::arch::global_asm!(include_str!("dense.s"), options(raw));
+core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
+core::arch::global_asm!(include_str!("memory.s"), options(raw));
+core::arch::global_asm!(include_str!("slide.s"), options(raw));

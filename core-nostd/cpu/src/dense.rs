@@ -18,7 +18,7 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
     for ((weights, channels), out) in
         weights.chunks_exact(block).zip(channels.as_chunks::<16>().0).zip(out.as_chunks_mut::<2>().0)
     {
-        let [a, b] = dot_pairs(x, weights);
+        let [a, b] = dot_pairs(x, weights, 0);
         let (first, second) = channels.split_at(8);
         *out = [finish(a, first, put), finish(b, second, put)];
     }

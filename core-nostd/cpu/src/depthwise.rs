@@ -1,80 +1,7 @@
 //! Depthwise convolution, four channels and two taps at a time.
 
-use core::marker::PhantomData;
-
 use crate::put::Run;
-
-/// Taps of a window at most.
-pub const TAPS: usize = 26;
-
-/// Where the taps of a window lie: the operand from each of them on.
-#[derive(Debug)]
-pub struct Taps<'a, 'l> {
-    /// The address of each.
-    #[cfg(carafe_dsp)]
-    list: &'l mut [u32],
-    #[cfg(carafe_dsp)]
-    lent: PhantomData<&'a [u8]>,
-    #[cfg(not(carafe_dsp))]
-    slices: [&'a [u8]; TAPS],
-    #[cfg(not(carafe_dsp))]
-    list: PhantomData<&'l mut [u32]>,
-    count: usize,
-    /// Bytes of the shortest.
-    room: usize,
-}
-
-impl<'a, 'l> Taps<'a, 'l> {
-    /// Of no taps. `list` has a word for each, and one more if they are odd.
-    pub fn new(list: &'l mut [u32]) -> Self {
-        #[cfg(carafe_dsp)]
-        return Self { list, lent: PhantomData, count: 0, room: usize::MAX };
-        #[cfg(not(carafe_dsp))]
-        {
-            let _ = list;
-            Self { slices: [&[]; TAPS], list: PhantomData, count: 0, room: usize::MAX }
-        }
-    }
-
-    /// Forgets all taps.
-    pub fn clear(&mut self) {
-        (self.count, self.room) = (0, usize::MAX);
-    }
-
-    /// The next tap; `None` if there is no room for more, or there are [`TAPS`].
-    pub fn push(&mut self, tap: &'a [u8]) -> Option<()> {
-        #[cfg(carafe_dsp)]
-        {
-            *self.list.get_mut(self.count)? = tap.as_ptr().expose_provenance() as u32;
-        }
-        #[cfg(not(carafe_dsp))]
-        {
-            *self.slices.get_mut(self.count)? = tap;
-        }
-        self.count += 1;
-        self.room = self.room.min(tap.len());
-        Some(())
-    }
-
-    /// Bytes that are there from every tap on.
-    pub fn room(&self) -> usize {
-        self.room
-    }
-
-    /// The addresses, by two. A tap without a partner gets itself: the weights are zero.
-    #[cfg(carafe_dsp)]
-    fn paired(&mut self) -> Option<&[u32]> {
-        if !self.count.is_multiple_of(2) {
-            *self.list.get_mut(self.count)? = *self.list.get(self.count - 1)?;
-        }
-        self.list.get(..self.count.next_multiple_of(2))
-    }
-
-    #[cfg(not(carafe_dsp))]
-    fn slices(&self) -> &[&'a [u8]] {
-        self.slices.get(..self.count).unwrap_or(&self.slices)
-    }
-}
+use crate::taps::Taps;
 
 /// Biases, weights and multipliers of some channels in the order in which they are used: for every four channels four
 /// biases, then for every two taps a word of each channel (the first tap in the low half), then four multipliers.
@@ -134,10 +61,10 @@ impl<'s> Stream<'s> {
     pub fn run(&self, taps: &mut Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
         let last = run.pixels.checked_sub(1)?;
         let end = |step: usize| last.checked_mul(step)?.checked_add(self.channels);
-        if taps.count != self.taps
+        if taps.count() != self.taps
             || self.channels == 0
             || run.step.min(run.out_step) < self.channels
-            || end(run.step)? > taps.room
+            || end(run.step)? > taps.room()
             || end(run.out_step)? > out.len()
         {
             return None;

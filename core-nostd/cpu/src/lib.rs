@@ -18,19 +18,37 @@ mod dense;
 mod depthwise;
 mod pairs;
 mod put;
+mod slide;
+mod taps;
 mod tile;
+mod tiles;
 
 pub use dense::dense;
-pub use depthwise::{Stream, TAPS, Taps};
-pub use pairs::{dot_pairs, dot_pairs_u8, sum_pairs};
+pub use depthwise::Stream;
+pub use pairs::{dot_pairs, dot_pairs_u8, place, sum_pairs};
 pub use put::{PIXELS, Put, Run};
+pub use slide::{Slide, slide};
+pub use taps::{TAPS, Taps};
 pub use tile::{bytes, copy, copy_lines, fill, halves, tile, widen, widen_lines, words};
+pub use tiles::{Alike, Work, tiles};
 
 /// True if [`tile`], [`widen`], [`dense`] and [`Stream`] are faster than the plain loops: the core multiplies two pairs of int16 at
 /// once.
 ///
 /// On a host, too: there it is a device's twin.
 pub const FAST: bool = cfg!(any(carafe_dsp, not(target_os = "none")));
+
+/// True if the fast loops take weights that lie there: where words are read several at once, at a multiple of 4.
+#[inline]
+pub fn takes(weights: &[u8]) -> bool {
+    #[cfg(carafe_dsp)]
+    return arm::aligned(weights);
+    #[cfg(not(carafe_dsp))]
+    {
+        let _ = weights;
+        true
+    }
+}
 
 /// Σ x·w over the shortest of three slices of int8, for two w at once: what is loaded of x is used twice.
 #[inline(never)]

@@ -10,7 +10,8 @@ pub struct Put {
     pub zero_point: i8,
     /// Accumulators are shifted left by so many bits first, at most 31.
     pub shift: u8,
-    /// Byte of the first channel of each pixel.
+    /// Byte of the first channel of each pixel. The first pixel is written last: what is missing at the end of a band goes
+    /// where it goes.
     pub at: [usize; PIXELS],
 }
 

@@ -74,8 +74,8 @@ pub fn halves(first: i16, second: i16) -> u32 {
     u32::from(first as u16) | u32::from(second as u16) << 16
 }
 
-/// Widens elements, two to a word, into every [`PIXELS`]th word of `to`; the last `x.len() % 4` are left out, and so is
-/// what does not fit.
+/// Widens elements, two to a word in the order of [`crate::place`], into every [`PIXELS`]th word of `to`; the last
+/// `x.len() % 4` are left out, and so is what does not fit.
 pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
     #[cfg(carafe_dsp)]
     crate::arm::widen(to, x, unsigned);
@@ -106,7 +106,8 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
 fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
     let element = |x| crate::element(x, unsigned);
     let to = to.iter_mut().step_by(PIXELS);
-    for (to, x) in to.zip(x.as_chunks::<4>().0.iter().flat_map(|x| [[x[0], x[1]], [x[2], x[3]]])) {
+    // The order of `pairs::place`.
+    for (to, x) in to.zip(x.as_chunks::<4>().0.iter().flat_map(|x| [[x[0], x[2]], [x[1], x[3]]])) {
         *to = halves(element(x[0]), element(x[1]));
     }
 }
@@ -115,7 +116,7 @@ fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
 #[inline(never)]
 fn tile_portably(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let block = x.len() / PIXELS * 4;
-    for (pixel, &at) in put.at.iter().enumerate() {
+    for (pixel, &at) in put.at.iter().enumerate().rev() {
         let mut out = out.get_mut(at..)?.as_chunks_mut::<2>().0.iter_mut();
         for (weights, channels) in weights.chunks_exact(block).zip(channels.as_chunks::<16>().0) {
             let [mut whole, mut low] = [0i32; 2];

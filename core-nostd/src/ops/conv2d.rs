@@ -63,11 +63,11 @@ pub(super) fn accumulate(acc: &mut [i32], taps: &Taps<'_>, x: &TensorInfo, weigh
         let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero())));
         // The last of an odd number is plain.
         let sums = if weights.pairs && acc.len() == 2 {
-            let w = weights.bytes.get(2 * first..)?.get(..2 * length)?;
+            let w = weights.bytes;
             match taps.pixels {
-                None => scaled(carafe_cpu::sum_pairs(w)),
-                Some(pixels) if x.unsigned() => carafe_cpu::dot_pairs_u8(pixels, w),
-                Some(pixels) => carafe_cpu::dot_pairs(pixels, w),
+                None => scaled(carafe_cpu::sum_pairs(w, first, length)),
+                Some(pixels) if x.unsigned() => carafe_cpu::dot_pairs_u8(pixels.get(..length)?, w, first),
+                Some(pixels) => carafe_cpu::dot_pairs(pixels.get(..length)?, w, first),
             }
         } else {
             let w0 = weights.bytes.get(first..)?.get(..length)?;

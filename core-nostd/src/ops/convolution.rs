@@ -41,7 +41,8 @@ record! {
 pub const PLAIN: u8 = 0;
 
 /// Weights are interleaved, two channels of the result in one ([`carafe_cpu::dot_pairs`]): `[O / 2, KH·KW·I, 2]`. Of an
-/// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros.
+/// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros, and
+/// stand in the order of [`carafe_cpu::place`].
 pub const PAIRS: u8 = 1;
 
 /// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.

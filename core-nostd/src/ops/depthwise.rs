@@ -1,7 +1,7 @@
 use core::marker::PhantomData;
 
 use super::convolution::{BLOCK, ConvRecord};
-use super::sliding;
+use super::{slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
@@ -15,12 +15,15 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| sliding::scratch(node, r))
+        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| match slide::scratch(node, r) {
+            0 => sliding::scratch(node, r),
+            scratch => scratch,
+        })
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
-        let (node, [rows, _]) = (cx.node, &cx.inputs);
+        let node = cx.node;
         let r: ConvRecord = node.fields().ok()?;
         let windows = r.windows();
         let (x, oc) = (&node.in0, usize::from(node.out.c));
@@ -28,9 +31,13 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
         let plain = multiplier == 1 && !x.unsigned();
         let (weights, channels) = node.layer(r.weights, windows.taps() * oc, A::CHANNEL).ok()?;
         let finish = r.finish(node);
+        if A::ID == Native::ID && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
+            return Some(());
+        }
         if A::ID == Native::ID && sliding::serves(cx, &r) {
             return sliding::produce(cx, (y0, y1), &r, weights, channels);
         }
+        let [rows, _] = &cx.inputs;
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {
             let mut from = 0;
             for out in out.chunks_mut(BLOCK) {

@@ -16,6 +16,7 @@ mod mul;
 mod pool;
 mod reshape;
 mod slice;
+mod slide;
 mod sliding;
 mod softmax;
 mod space_to_depth;
@@ -24,6 +25,7 @@ mod upsample;
 mod window;
 
 pub use add::{Add, AddRecord};
+pub use carafe_cpu::place;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use convolution::{ConvRecord, PAIRS, PLAIN};

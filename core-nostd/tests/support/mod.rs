@@ -101,7 +101,8 @@ impl Builder {
                 continue;
             }
             for i in 0..inputs.next_multiple_of(4) {
-                let of = |row: usize| rows.get(row).and_then(|r| r.get(i)).copied().map_or(0, i32::from);
+                let of =
+                    |row: usize| rows.get(row).and_then(|r| r.get(carafe::ops::place(i))).copied().map_or(0, i32::from);
                 let Ok(pair) = i16::try_from(256 * of(1) + of(0)) else {
                     return (self.layer(weights, channels), carafe::ops::PLAIN);
                 };

@@ -9,7 +9,7 @@ use super::{BOARD, LIMIT};
 use crate::support::{Builder, bytes};
 
 /// Layers of each kind.
-const LAYERS: usize = 60;
+const LAYERS: usize = 150;
 
 /// xorshift: the same layers in every run.
 struct Random(u64);
@@ -53,7 +53,7 @@ impl Random {
 fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
     let mut b = Builder::default();
     let (lo, hi) = n.bounds();
-    let shift = n.one(&[0, 0, 0, 1, 3, -2]);
+    let mut shift = n.one(&[0, 0, 0, 1, 3, -2]);
     b.scratch(n.one(&[0, 500, 3000, 12_000, 12_000, 12_000]));
     let (zx, zy) = (n.next() as i8, n.next() as i8);
     let (x, y, fields, band) = if kind == OpCode::Dense {
@@ -69,6 +69,12 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
         let [kh, kw] = [0; 2].map(|_| n.one(&[1, 1, 2, 3, 3, 3, 5]));
         let [sh, sw] = [0; 2].map(|_| n.one(&[1, 1, 2, 3]));
         let [dh, dw] = [0; 2].map(|_| n.one(&[1, 1, 1, 2]));
+        // What most networks are made of, for which there are loops of their own.
+        let usual = n.below(3);
+        let [kh, kw, dh, dw] = n.one(&[[kh, kw, dh, dw], [3, 3, 1, 1], [1, 1, 1, 1]]);
+        if usual > 0 {
+            shift = 0;
+        }
         let (pt, pl) = (n.below(kh + 1), n.below(kw + 1));
         let extent = |k: usize, d: usize| (k - 1) * d + 1;
         let (h, w) = (extent(kh, dh) + n.below(6), extent(kw, dw) + n.below(12));

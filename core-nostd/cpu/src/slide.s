@@ -1,0 +1,321 @@
+    .syntax unified
+    .thumb
+
+@ Fields of the arguments, behind the nine registers that are saved.
+    .equ    SLIDE_LIST, 36
+    .equ    SLIDE_LIST_END, 40
+    .equ    SLIDE_FROM, 44
+    .equ    SLIDE_PIXEL, 48
+    .equ    SLIDE_COLUMNS, 52
+    .equ    SLIDE_PAD, 56
+    .equ    SLIDE_PLANES, 60
+    .equ    SLIDE_PLANE, 64
+    .equ    SLIDE_ROW, 68
+    .equ    SLIDE_ZERO, 72
+    .equ    SLIDE_KERNEL, 76
+    .equ    SLIDE_WEIGHTS, 80
+    .equ    SLIDE_TAP, 84
+    .equ    SLIDE_CHANNELS, 88
+    .equ    SLIDE_CHANNELS_END, 92
+    .equ    SLIDE_MULTIPLIER, 96
+    .equ    SLIDE_OUT, 104
+    .equ    SLIDE_OUT_STEP, 108
+    .equ    SLIDE_ROWS, 112
+    .equ    SLIDE_DOWN, 116
+    .equ    SLIDE_OUT_ROW, 120
+    .equ    SLIDE_ACROSS, 124
+    .equ    SLIDE_ODD, 128
+    .equ    SLIDE_FIRST_OUT, 132
+    .equ    SLIDE_WIDE, 136
+    .equ    SLIDE_CURSOR, 140
+    .equ    SLIDE_END, 144
+    .equ    SLIDE_COUNT, 148
+    .equ    SLIDE_ROW_OUT, 152
+    .equ    SLIDE_ROW_END, 156
+
+@ Two pixels of four channels, r7 and r8, as a word to each plane.
+    .macro carafe_slide_pair
+    pkhbt   r9, r7, r8, lsl #16
+    pkhtb   r10, r8, r7, asr #16
+    sxtb16  r11, r9
+    sxtb16  r12, r9, ror #8
+    str     r11, [r0], #4
+    str     r12, [r1], #4
+    sxtb16  r11, r10
+    sxtb16  r12, r10, ror #8
+    str     r11, [r2], #4
+    str     r12, [r3], #4
+    .endm
+
+@ Three taps of a row for two results. a and b hold inputs 0 1 and 2 3, or with stride two 0 1, 2 3 and then 4 5.
+    .macro carafe_slide_near row, first, second, acc0, acc1
+    ldrd    r3, r4, [\row], #4
+    smlad   r11, r3, \first, \acc0
+    smlatb  r12, r3, \first, \acc1
+    smlabt  r11, r4, \second, r11
+    smlad   r12, r4, \second, r12
+    .endm
+
+    .macro carafe_slide_far row, first, second, acc0, acc1
+    ldrd    r3, r4, [\row], #8
+    smlad   r11, r3, \first, \acc0
+    ldr     r3, [\row]
+    smlabt  r11, r4, \second, r11
+    smlad   r12, r4, \first, \acc1
+    smlabt  r12, r3, \second, r12
+    .endm
+
+@ Results of two pixels from sums in r11 and r12.
+    .macro carafe_slide_put
+    ldrd    r3, r4, [sp, #SLIDE_MULTIPLIER]
+    smmlar  r11, r11, r3, r4
+    smmlar  r12, r12, r3, r4
+    ldrd    r3, r4, [sp, #SLIDE_OUT]
+    ssat    r11, #8, r11
+    ssat    r12, #8, r12
+    strb    r11, [r3]
+    strb    r12, [r3, r4]
+    add     r3, r3, r4, lsl #1
+    str     r3, [sp, #SLIDE_OUT]
+    ldr     r4, [sp, #SLIDE_END]
+    cmp     r0, r4
+    .endm
+
+@ void carafe_slide(SlideArguments): by value, and the routine's own from then on.
+    .section .text.carafe_slide, "ax", %progbits
+    .global carafe_slide
+    .type carafe_slide, %function
+    .thumb_func
+    .p2align 2
+carafe_slide:
+    push    {r0-r3}
+    push    {r4-r11, lr}
+10: @ Four channels. First their kernels: of each row words of taps 0 1 and 1 2.
+    ldrd    r0, r1, [sp, #SLIDE_KERNEL]
+    ldr     r2, [sp, #SLIDE_TAP]
+    movs    r3, #3
+11: ldr     r4, [r1]
+    ldr     r5, [r1, r2]
+    ldr     r6, [r1, r2, lsl #1]
+    add     r1, r1, r2
+    add     r1, r1, r2, lsl #1
+    pkhbt   r7, r4, r5, lsl #16
+    pkhtb   r8, r5, r4, asr #16
+    pkhbt   r9, r5, r6, lsl #16
+    pkhtb   r10, r6, r5, asr #16
+    sxtb16  r4, r7
+    sxtb16  r5, r9
+    strd    r4, r5, [r0]
+    sxtb16  r4, r7, ror #8
+    sxtb16  r5, r9, ror #8
+    strd    r4, r5, [r0, #24]
+    sxtb16  r4, r8
+    sxtb16  r5, r10
+    strd    r4, r5, [r0, #48]
+    sxtb16  r4, r8, ror #8
+    sxtb16  r5, r10, ror #8
+    strd    r4, r5, [r0, #72]
+    adds    r0, #8
+    subs    r3, #1
+    bne     11b
+
+    @ Then the planes: a word for every two columns of a row. A line at 0 is padding.
+    ldrd    r0, r4, [sp, #SLIDE_PLANES]
+    add     r1, r0, r4
+    add     r2, r1, r4
+    add     r3, r2, r4
+    ldr     r4, [sp, #SLIDE_LIST]
+    str     r4, [sp, #SLIDE_CURSOR]
+    ldr     r5, [sp, #SLIDE_PIXEL]
+    add     r6, r5, r5, lsl #1
+20: ldr     r11, [sp, #SLIDE_CURSOR]
+    ldr     r7, [sp, #SLIDE_ROW]
+    ldr     r4, [r11], #4
+    add     r7, r7, r0
+    str     r11, [sp, #SLIDE_CURSOR]
+    str     r7, [sp, #SLIDE_ROW_END]
+    cmp     r4, #0
+    beq     28f
+    ldr     r7, [sp, #SLIDE_FROM]
+    ldr     lr, [sp, #SLIDE_PAD]
+    add     r4, r4, r7
+    ldr     r7, [sp, #SLIDE_ZERO]
+21: subs    lr, #1
+    bmi     23f
+    beq     22f
+    mov     r8, r7
+    carafe_slide_pair
+    sub     lr, #1
+    b       21b
+22: ldr     r8, [r4]
+    add     r4, r4, r5
+    carafe_slide_pair
+    ldr     lr, [sp, #SLIDE_COLUMNS]
+    sub     lr, #1
+    b       24f
+23: ldr     lr, [sp, #SLIDE_COLUMNS]
+24: subs    lr, #4
+    blo     26f
+25: ldr     r7, [r4]
+    ldr     r8, [r4, r5]
+    ldr     r9, [r4, r5, lsl #1]
+    ldr     r10, [r4, r6]
+    add     r4, r4, r5, lsl #2
+    pkhtb   r11, r8, r7, asr #16
+    pkhbt   r7, r7, r8, lsl #16
+    pkhtb   r12, r10, r9, asr #16
+    pkhbt   r9, r9, r10, lsl #16
+    sxtb16  r8, r7
+    sxtb16  r10, r9
+    subs    lr, #4
+    strd    r8, r10, [r0], #8
+    sxtb16  r8, r7, ror #8
+    sxtb16  r10, r9, ror #8
+    strd    r8, r10, [r1], #8
+    sxtb16  r8, r11
+    sxtb16  r10, r12
+    strd    r8, r10, [r2], #8
+    sxtb16  r8, r11, ror #8
+    sxtb16  r10, r12, ror #8
+    strd    r8, r10, [r3], #8
+    bhs     25b
+26: adds    lr, #2
+    bmi     27f
+    ldr     r7, [r4]
+    ldr     r8, [r4, r5]
+    add     r4, r4, r5, lsl #1
+    carafe_slide_pair
+    sub     lr, #2
+27: adds    lr, #1
+    bne     28f
+    ldr     r7, [r4]
+    ldr     r8, [sp, #SLIDE_ZERO]
+    carafe_slide_pair
+28: ldr     r12, [sp, #SLIDE_ROW_END]
+    ldr     r7, [sp, #SLIDE_ZERO]
+    sxtb16  r7, r7
+    cmp     r0, r12
+    beq     30f
+29: str     r7, [r0], #4
+    str     r7, [r1], #4
+    str     r7, [r2], #4
+    str     r7, [r3], #4
+    cmp     r0, r12
+    bne     29b
+30: ldr     r11, [sp, #SLIDE_CURSOR]
+    ldr     r12, [sp, #SLIDE_LIST_END]
+    cmp     r11, r12
+    bne     20b
+
+    @ Then channel by channel. r0-r2 rows of the plane, r5-r10 kernel, r11 r12 sums, lr bias.
+    ldr     r0, [sp, #SLIDE_PLANES]
+    ldr     r3, [sp, #SLIDE_KERNEL]
+    str     r3, [sp, #SLIDE_CURSOR]
+40: ldr     r3, [sp, #SLIDE_CURSOR]
+    ldr     r4, [sp, #SLIDE_CHANNELS]
+    ldm     r3!, {r5, r6, r7, r8, r9, r10}
+    ldrd    lr, r11, [r4], #8
+    str     r3, [sp, #SLIDE_CURSOR]
+    str     r4, [sp, #SLIDE_CHANNELS]
+    str     r11, [sp, #SLIDE_MULTIPLIER]
+    ldr     r3, [sp, #SLIDE_FIRST_OUT]
+    ldr     r4, [sp, #SLIDE_ROWS]
+    str     r3, [sp, #SLIDE_ROW_OUT]
+    str     r4, [sp, #SLIDE_COUNT]
+    add     r4, r3, #1
+    str     r4, [sp, #SLIDE_FIRST_OUT]
+    str     r3, [sp, #SLIDE_OUT]
+    ldr     r3, [sp, #SLIDE_ROW]
+    add     r1, r0, r3
+    add     r2, r1, r3
+41: @ A row.
+    ldrd    r3, r4, [sp, #SLIDE_ACROSS]
+    add     r3, r3, r0
+    str     r3, [sp, #SLIDE_END]
+    ldr     r4, [sp, #SLIDE_WIDE]
+    cmp     r4, #0
+    bne     45f
+    cmp     r0, r3
+    beq     43f
+42: carafe_slide_near r0, r5, r6, lr, lr
+    carafe_slide_near r1, r7, r8, r11, r12
+    carafe_slide_near r2, r9, r10, r11, r12
+    carafe_slide_put
+    bne     42b
+43: ldr     r4, [sp, #SLIDE_ODD]
+    cmp     r4, #0
+    beq     50f
+    carafe_slide_near r0, r5, r6, lr, lr
+    carafe_slide_near r1, r7, r8, r11, r12
+    carafe_slide_near r2, r9, r10, r11, r12
+    subs    r0, #4
+    subs    r1, #4
+    subs    r2, #4
+    b       48f
+45: cmp     r0, r3
+    beq     47f
+46: carafe_slide_far r0, r5, r6, lr, lr
+    carafe_slide_far r1, r7, r8, r11, r12
+    carafe_slide_far r2, r9, r10, r11, r12
+    carafe_slide_put
+    bne     46b
+47: ldr     r4, [sp, #SLIDE_ODD]
+    cmp     r4, #0
+    beq     50f
+    carafe_slide_far r0, r5, r6, lr, lr
+    carafe_slide_far r1, r7, r8, r11, r12
+    carafe_slide_far r2, r9, r10, r11, r12
+    subs    r0, #8
+    subs    r1, #8
+    subs    r2, #8
+48: @ A pixel that is alone at the end of the row.
+    ldrd    r3, r4, [sp, #SLIDE_MULTIPLIER]
+    smmlar  r11, r11, r3, r4
+    ldr     r3, [sp, #SLIDE_OUT]
+    ssat    r11, #8, r11
+    strb    r11, [r3]
+50: ldr     r4, [sp, #SLIDE_COUNT]
+    subs    r4, #1
+    beq     51f
+    str     r4, [sp, #SLIDE_COUNT]
+    ldrd    r3, r4, [sp, #SLIDE_DOWN]
+    ldr     r12, [sp, #SLIDE_ACROSS]
+    sub     r3, r3, r12
+    add     r0, r0, r3
+    add     r1, r1, r3
+    add     r2, r2, r3
+    ldr     r3, [sp, #SLIDE_ROW_OUT]
+    add     r3, r3, r4
+    str     r3, [sp, #SLIDE_ROW_OUT]
+    str     r3, [sp, #SLIDE_OUT]
+    b       41b
+51: @ The next channel, whose plane is the next one; four are a turn.
+    ldr     r4, [sp, #SLIDE_CURSOR]
+    ldr     r3, [sp, #SLIDE_KERNEL]
+    sub     r4, r4, r3
+    ldr     r1, [sp, #SLIDE_PLANE]
+    ldr     r0, [sp, #SLIDE_PLANES]
+    cmp     r4, #96
+    beq     52f
+    @ 24 bytes of kernel a channel.
+    add     r0, r0, r1
+    cmp     r4, #24
+    beq     40b
+    add     r0, r0, r1
+    cmp     r4, #48
+    beq     40b
+    add     r0, r0, r1
+    b       40b
+52: ldrd    r3, r4, [sp, #SLIDE_CHANNELS]
+    ldr     r1, [sp, #SLIDE_FROM]
+    ldr     r2, [sp, #SLIDE_WEIGHTS]
+    adds    r1, #4
+    adds    r2, #4
+    str     r1, [sp, #SLIDE_FROM]
+    str     r2, [sp, #SLIDE_WEIGHTS]
+    cmp     r3, r4
+    bne     10b
+    pop     {r4-r11, lr}
+    add     sp, #16
+    bx      lr
+    .size carafe_slide, . - carafe_slide

@@ -1,0 +1,233 @@
+    .syntax unified
+    .thumb
+
+@ Three pixels, two channels, four inputs: 24 products in 17 instructions.
+@ A word of weights holds b1:a1:b0:a0, halfwords 256*b + a: it serves for S, and its low bytes, widened, for A.
+    .macro carafe_tile_step
+    ldrd    r3, r4, [r1], #8
+    ldm     r0!, {r5, r6, r7}
+    smlad   r8, r5, r3, r8
+    smlad   r9, r6, r3, r9
+    smlad   r10, r7, r3, r10
+    sxtb16  r3, r3
+    smlad   r11, r5, r3, r11
+    smlad   r12, r6, r3, r12
+    smlad   lr, r7, r3, lr
+    ldm     r0!, {r5, r6, r7}
+    smlad   r8, r5, r4, r8
+    smlad   r9, r6, r4, r9
+    smlad   r10, r7, r4, r10
+    sxtb16  r4, r4
+    smlad   r11, r5, r4, r11
+    smlad   r12, r6, r4, r12
+    smlad   lr, r7, r4, lr
+    .endm
+
+@ Four inputs of three pixels: 12 elements widened in 10 instructions. r1, r2, r3 pixels, r0 words.
+    .macro carafe_tile_columns extend
+1:  ldr     r7, [r1], #4
+    ldr     r8, [r2], #4
+    ldr     r9, [r3], #4
+    subs    r11, #4
+    \extend r4, r7
+    \extend r5, r8
+    \extend r6, r9
+    \extend r7, r7, ror #8
+    \extend r8, r8, ror #8
+    \extend r9, r9, ror #8
+    stm     r0!, {r4, r5, r6, r7, r8, r9}
+    bne     1b
+    .endm
+
+@ Fields of the arguments, behind the nine registers that are saved.
+    .equ    TILE_X, 36
+    .equ    TILE_CHANNELS, 44
+    .equ    TILE_OUT, 48
+    .equ    TILE_OTHERS, 52
+    .equ    TILE_ZERO_POINT, 60
+    .equ    TILE_CHANNELS_END, 68
+    .equ    TILE_WEIGHTS, 72
+    .equ    TILE_ENTRY, 76
+    .equ    TILE_TILES, 80
+    .equ    TILE_LINES, 84
+    .equ    TILE_RUN, 92
+    .equ    TILE_OFFSET, 100
+    .equ    TILE_FIRST_CHANNEL, 104
+    .equ    TILE_OUT_GAP, 108
+    .equ    TILE_WINDOW, 112
+    .equ    TILE_INPUTS, 116
+    .equ    TILE_UNSIGNED, 120
+
+@ void carafe_tiles(TilesArguments), void carafe_tile(TileArguments): by value, and the routine's own from then on.
+@ carafe_tile makes one tile, whose columns are there.
+    .section .text.carafe_tile, "ax", %progbits
+    .global carafe_tiles
+    .type carafe_tiles, %function
+    .thumb_func
+    .p2align 2
+carafe_tiles:
+    push    {r0-r3}
+    push    {r4-r11, lr}
+10: @ The columns of a tile.
+    ldrd    r10, r4, [sp, #TILE_LINES]
+    ldrd    r12, lr, [sp, #TILE_RUN]
+    ldr     r0, [sp, #TILE_WINDOW]
+    cmp     r0, #0
+    bne     20f
+    ldr     r0, [sp, #TILE_X]
+11: @ A line of three windows.
+    ldr     r9, [sp, #TILE_OFFSET]
+    ldr     r1, [r10], #4
+    mov     r11, r12
+    add     r1, r1, r9
+    add     r2, r1, lr
+    add     r3, r2, lr
+    ldr     r4, [sp, #TILE_UNSIGNED]
+    cbnz    r4, 12f
+    carafe_tile_columns sxtb16
+    ldr     r4, [sp, #TILE_LINES + 4]
+    cmp     r10, r4
+    bne     11b
+    b       30f
+12: carafe_tile_columns uxtb16
+    ldr     r4, [sp, #TILE_LINES + 4]
+    cmp     r10, r4
+    bne     11b
+    b       30f
+
+20: @ Lines that are no words: first the bytes of three windows one behind the other, then these as one line.
+    ldr     r6, [sp, #TILE_OFFSET]
+    ldr     r5, [sp, #TILE_INPUTS]
+    mov     r9, #3
+21: mov     r7, r0
+    ldr     r10, [sp, #TILE_LINES]
+22: ldr     r1, [r10], #4
+    mov     r2, r12
+    add     r1, r1, r6
+    subs    r2, #4
+    blo     24f
+23: ldr     r3, [r1], #4
+    subs    r2, #4
+    str     r3, [r7], #4
+    bhs     23b
+24: adds    r2, #4
+    beq     26f
+25: ldrb    r3, [r1], #1
+    subs    r2, #1
+    strb    r3, [r7], #1
+    bne     25b
+26: cmp     r10, r4
+    bne     22b
+    add     r6, r6, lr
+    add     r0, r0, r5
+    subs    r9, #1
+    bne     21b
+    ldr     r1, [sp, #TILE_WINDOW]
+    mov     r11, r5
+    add     r2, r1, r5
+    add     r3, r2, r5
+    ldr     r0, [sp, #TILE_X]
+    ldr     r4, [sp, #TILE_UNSIGNED]
+    cbnz    r4, 27f
+    carafe_tile_columns sxtb16
+    b       30f
+27: carafe_tile_columns uxtb16
+    b       30f
+
+    .global carafe_tile
+    .type carafe_tile, %function
+    .thumb_func
+carafe_tile:
+    push    {r0-r3}
+    push    {r4-r11, lr}
+30: @ The product. A turn takes 16 inputs, 96 bytes of columns; of what is not a multiple of that, the first turn is a
+    @ part: bits 3 and 4 of the length say how many of its four steps, of 64 bytes each, are left out.
+    ldrd    r0, r2, [sp, #TILE_X]
+    ldr     r1, [sp, #TILE_WEIGHTS]
+    sub     r5, r2, r0
+    ubfx    r5, r5, #3, #2
+    adr     r6, 40f
+    add     r6, r6, r5, lsl #6
+    orr     r6, r6, #1
+    str     r6, [sp, #TILE_ENTRY]
+31: @ A pair of channels.
+    ldr     r3, [sp, #TILE_CHANNELS]
+    ldr     r5, [sp, #TILE_ENTRY]
+    ldr     r8, [r3]
+    mov     r9, r8
+    mov     r10, r8
+    mov     r11, r8
+    mov     r12, r8
+    mov     lr, r8
+    bx      r5
+    .p2align 2
+40: carafe_tile_step
+    carafe_tile_step
+    carafe_tile_step
+    carafe_tile_step
+    cmp     r0, r2
+    bne     40b
+
+    ldr     r2, [sp, #TILE_CHANNELS]
+    ldm     r2!, {r3, r4, r5, r6}
+    str     r2, [sp, #TILE_CHANNELS]
+    @ b = (S - A) / 256 + bias of b
+    sub     r8, r8, r11
+    sub     r9, r9, r12
+    sub     r10, r10, lr
+    add     r8, r5, r8, asr #8
+    add     r9, r5, r9, asr #8
+    add     r10, r5, r10, asr #8
+    ldrd    r3, r7, [sp, #TILE_ZERO_POINT]
+    cbz     r7, 42f
+    lsl     r8, r8, r7
+    lsl     r9, r9, r7
+    lsl     r10, r10, r7
+    lsl     r11, r11, r7
+    lsl     r12, r12, r7
+    lsl     lr, lr, r7
+42: smmlar  r11, r11, r4, r3
+    smmlar  r8, r8, r6, r3
+    smmlar  r12, r12, r4, r3
+    smmlar  r9, r9, r6, r3
+    smmlar  lr, lr, r4, r3
+    smmlar  r10, r10, r6, r3
+    ldr     r3, [sp, #TILE_OUT]
+    ldrd    r4, r5, [sp, #TILE_OTHERS]
+    ssat    r11, #8, r11
+    ssat    r8, #8, r8
+    ssat    r12, #8, r12
+    ssat    r9, #8, r9
+    ssat    lr, #8, lr
+    ssat    r10, #8, r10
+    bfi     r11, r8, #8, #24
+    bfi     r12, r9, #8, #24
+    bfi     lr, r10, #8, #24
+    strh    r12, [r3, r4]
+    strh    lr, [r3, r5]
+    strh    r11, [r3], #2
+    str     r3, [sp, #TILE_OUT]
+    ldr     r5, [sp, #TILE_CHANNELS_END]
+    ldrd    r0, r4, [sp, #TILE_X]
+    cmp     r2, r5
+    mov     r2, r4
+    bne     31b
+
+    ldr     r4, [sp, #TILE_TILES]
+    subs    r4, #1
+    beq     50f
+    str     r4, [sp, #TILE_TILES]
+    @ The next tile: three pixels on.
+    ldrd    r4, r5, [sp, #TILE_RUN + 4]
+    add     r4, r4, r4, lsl #1
+    add     r5, r5, r4
+    str     r5, [sp, #TILE_OFFSET]
+    ldrd    r4, r5, [sp, #TILE_FIRST_CHANNEL]
+    add     r3, r3, r5
+    str     r4, [sp, #TILE_CHANNELS]
+    str     r3, [sp, #TILE_OUT]
+    b       10b
+50: pop     {r4-r11, lr}
+    add     sp, #16
+    bx      lr
+    .size carafe_tile, . - carafe_tile

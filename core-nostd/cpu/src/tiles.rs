@@ -1,0 +1,99 @@
+//! Many tiles in one call: the windows of pixels that lie alike become columns, and columns become results.
+
+use crate::put::{PIXELS, Put};
+use crate::taps::Taps;
+
+/// Windows of pixels that lie next to each other in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike {
+    /// Bytes of a line of a window.
+    pub run: usize,
+    /// Bytes from window to window.
+    pub distance: usize,
+    /// The operand has unsigned bytes.
+    pub unsigned: bool,
+    /// Pixels, by [`PIXELS`].
+    pub tiles: usize,
+    /// Bytes from pixel to pixel of the result.
+    pub out_step: usize,
+}
+
+/// Memory that [`tiles`] works in.
+#[derive(Debug)]
+pub struct Work<'w> {
+    /// Columns of a tile: for every two inputs of a window a word of each pixel.
+    pub columns: &'w mut [u32],
+    /// The bytes of [`PIXELS`] windows; nothing if every line is a whole number of words.
+    pub windows: &'w mut [u8],
+}
+
+/// As [`crate::tile`], of `alike.tiles` tiles one after the other. `lines` has the operand from each line of the first
+/// window on; lines one behind the other, filled up to a whole number of words, are the inputs. `put.at[0]` is where the
+/// first pixel of the result begins. `None` if anything is too short.
+pub fn tiles(
+    lines: &Taps<'_, '_>,
+    alike: &Alike,
+    work: &mut Work<'_>,
+    (weights, channels): (&[u8], &[u8]),
+    put: &Put,
+    out: &mut [u8],
+) -> Option<()> {
+    let inputs = (alike.run * lines.count()).next_multiple_of(4);
+    let last = alike.tiles.checked_mul(PIXELS)?.checked_sub(1)?;
+    let pairs = channels.len() / 16;
+    let words =
+        if work.windows.is_empty() { alike.run.is_multiple_of(4) } else { work.windows.len() >= PIXELS * inputs };
+    if !words
+        || inputs == 0
+        || pairs == 0
+        || work.columns.len() < inputs / 2 * PIXELS
+        || last.checked_mul(alike.distance)?.checked_add(alike.run)? > lines.room()
+        || last.checked_mul(alike.out_step)?.checked_add(put.at[0])?.checked_add(2 * pairs)? > out.len()
+        || alike.out_step < 2 * pairs
+        || weights.len() < (2 * inputs).checked_mul(pairs)?
+    {
+        return None;
+    }
+    let columns = work.columns.get_mut(..inputs / 2 * PIXELS)?;
+    #[cfg(carafe_dsp)]
+    return crate::arm::tiles(lines, alike, (columns, work.windows), (weights, channels), put, out);
+    #[cfg(not(carafe_dsp))]
+    tiles_portably(lines, alike, (columns, work.windows), (weights, channels), put, out)
+}
+
+/// [`tiles`], whose arguments are checked.
+#[cfg(not(carafe_dsp))]
+fn tiles_portably(
+    lines: &Taps<'_, '_>,
+    alike: &Alike,
+    (columns, windows): (&mut [u32], &mut [u8]),
+    (weights, channels): (&[u8], &[u8]),
+    put: &Put,
+    out: &mut [u8],
+) -> Option<()> {
+    for tile in 0..alike.tiles {
+        let mut put = *put;
+        for (pixel, slot) in (tile * PIXELS..).zip(0..PIXELS) {
+            *put.at.get_mut(slot)? = put.at[0] + if slot > 0 { slot * alike.out_step } else { 0 };
+            let mut at = slot;
+            let mut to = &mut *windows;
+            for line in lines.slices() {
+                let line = line.get(pixel * alike.distance..)?.get(..alike.run)?;
+                if to.is_empty() {
+                    crate::widen(columns.get_mut(at..)?, line, alike.unsigned);
+                    at += alike.run / 2 * PIXELS;
+                } else {
+                    let (begin, rest) = to.split_at_mut_checked(alike.run)?;
+                    begin.copy_from_slice(line);
+                    to = rest;
+                }
+            }
+            if !windows.is_empty() {
+                crate::widen(columns.get_mut(slot..)?, windows, alike.unsigned);
+            }
+        }
+        put.at.iter_mut().for_each(|at| *at += tile * PIXELS * alike.out_step);
+        crate::tile(columns, weights, channels, &put, out)?;
+    }
+    Some(())
+}

@@ -1,0 +1,99 @@
+//! Depthwise convolutions by kernels of three by three, a few rows at a time: [`carafe_cpu::slide`].
+
+use carafe_cpu::{FAST, Slide, TAPS, Taps};
+
+use super::convolution::ConvRecord;
+use crate::{Cx, Node};
+
+/// Scratch that is worth asking for: with more, more rows are made at once, and fewer lines brought twice.
+const ENOUGH: usize = 3072;
+
+/// What does not change from row to row. `None` if it is not for this node.
+fn describe(node: &Node<'_>, r: &ConvRecord) -> Option<Slide> {
+    let (x, y) = (&node.in0, &node.out);
+    let fits = [r.kernel_h, r.kernel_w, r.dilation_h, r.dilation_w] == [3, 3, 1, 1]
+        && matches!(r.stride_w, 1 | 2)
+        && r.shift == 0
+        && x.c == y.c
+        && x.c.is_multiple_of(4)
+        && !x.unsigned();
+    fits.then_some(Slide {
+        pixel: usize::from(x.pixel_stride),
+        columns: usize::from(x.w),
+        pad: usize::from(r.pad_left),
+        wide: r.stride_w == 2,
+        down: usize::from(r.stride_h),
+        zero: x.zero_point,
+        tap: usize::from(x.c),
+        width: usize::from(y.w),
+        rows: 1,
+        out_step: usize::from(y.pixel_stride),
+        out_row: y.row_stride(),
+        zero_point: y.zero_point,
+    })
+}
+
+/// Bytes for so many rows at once.
+fn bytes(s: &Slide, rows: usize) -> usize {
+    let lines = s.lines(rows);
+    4 * (lines + s.work(lines))
+}
+
+/// Rows that `scratch` bytes are enough for.
+fn rows(s: &Slide, scratch: usize) -> usize {
+    let mut rows = 0;
+    while bytes(s, rows + 1) <= scratch && s.lines(rows + 1) <= TAPS {
+        rows += 1;
+    }
+    rows
+}
+
+/// Scratch that [`produce`] takes, and what aligning may cost; 0 if it is not for this node.
+#[inline(never)]
+pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
+    let Some(s) = describe(node, r) else { return 0 };
+    let band = usize::from(node.header.band).clamp(1, rows(&s, ENOUGH).max(1));
+    (bytes(&s, band) + 4) as u32
+}
+
+/// Makes rows `y0..y1`; `None` if it can't, or this is not for it.
+#[inline(never)]
+pub(super) fn produce(
+    cx: &mut Cx<'_>,
+    (y0, y1): (u16, u16),
+    r: &ConvRecord,
+    weights: &[u8],
+    channels: &[u8],
+) -> Option<()> {
+    let mut s = describe(cx.node, r).filter(|_| FAST && carafe_cpu::takes(channels))?;
+    let words = carafe_cpu::words(cx.scratch);
+    let most = rows(&s, 4 * words.len());
+    let (windows, operand) = (r.windows(), &cx.inputs[0]);
+    let mut oy = y0;
+    while oy < y1 {
+        s.rows = usize::from(y1 - oy).min(most);
+        let count = s.lines(s.rows.checked_sub(1)? + 1);
+        let (list, work) = words.split_at_mut_checked(count)?;
+        let mut lines = Taps::new(list);
+        for line in 0..count {
+            // Lines one after the other are taps of a long window.
+            match windows.tap(0, oy, line as u8, cx.node.in0.h) {
+                Some(y) => lines.push(operand.row(y)?)?,
+                None => lines.pad()?,
+            }
+        }
+        let at = cx.out.byte(oy)?;
+        let out = cx.out.bytes().get_mut(at..)?;
+        carafe_cpu::slide(&lines, &s, work, (weights, channels), out)?;
+        if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+            for row in 0..s.rows {
+                for x in 0..s.width {
+                    let pixel = out.get_mut(row * s.out_row + x * s.out_step..)?.get_mut(..s.tap)?;
+                    carafe_cpu::clamp(pixel, r.lo, r.hi);
+                }
+            }
+        }
+        oy += s.rows as u16;
+    }
+    Some(())
+}
