@@ -194,4 +194,8 @@ pub fn depthwise((words, channels): (&[u32], usize), list: &[u32], run: &Run, ou
     unsafe { carafe_depthwise(&mut arguments) };
 }
 
+#[cfg(not(feature = "cpu-m33"))]
 core::arch::global_asm!(include_str!("arm.s"), options(raw));
+// Of v8-M not every core has these instructions, and link-time optimisation assembles without `-C target-cpu`.
+#[cfg(feature = "cpu-m33")]
+core::arch::global_asm!(".cpu cortex-m33", include_str!("arm.s"), options(raw));

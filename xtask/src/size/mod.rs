@@ -79,9 +79,9 @@ pub fn measure(workspace: &Workspace, top: usize) -> Result<Report> {
             }
         }
     }
-    for (board, firmware) in boards_with_firmware() {
+    for (board, firmware, target) in boards_with_firmware() {
         eprintln!("building {}", firmware.crate_path);
-        let folder = workspace.build_firmware(firmware.crate_path, firmware.target, "release", &[])?;
+        let folder = workspace.build_firmware(firmware.crate_path, target.triple, "release", &[])?;
         checks.push(PanicCheck::of(board.name.to_owned(), &read(&folder.join(firmware.binary))?));
     }
     let exceeded = exceeded(&builds, &ops);
