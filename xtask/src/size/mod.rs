@@ -24,7 +24,7 @@ pub use report::Report;
 use report::{BuildSizes, Exceeded, OpSize, PanicCheck, ProgramSize, SymbolSize};
 
 /// The crate with the measured programs.
-const CRATE: &str = "boards/size";
+pub const CRATE: &str = "boards/size";
 /// What it is built for: the Cortex-M4 with FPU, for which the peers' figures hold, and a small RISC-V.
 pub const TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "riscv32imc-unknown-none-elf"];
 /// The program that is subtracted.
