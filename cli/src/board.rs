@@ -37,7 +37,7 @@ pub fn open(board: &'static Board, firmware: Option<&Path>, ui: &Ui) -> Result<B
             if let carafe_boards::Availability::Missing { why_not } = board.availability() {
                 return Err(carafe_hil::Error::Unavailable { board: board.name.to_owned(), why_not });
             }
-            if firmware.is_none() {
+            if firmware.is_none() && board.firmware.is_some() {
                 let from = carafe_hil::firmware::checkout();
                 ui.note(&format!("building the firmware of {} in {}", board.name, from.display()));
             }

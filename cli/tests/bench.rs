@@ -1,4 +1,4 @@
-//! `carafe bench` on the emulated board. Skipped, and said so, where the emulator is not installed.
+//! `carafe bench` on the emulated boards. Skipped, and said so, where the emulator is not installed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -85,6 +85,25 @@ fn counts_the_bundled_model() {
     let found = json(&["bench", &pushed, "--board", BOARD, "--json"]);
     assert!(found["instructions"].as_u64().unwrap() > total / 2, "{found}");
     assert_eq!(found["arena_bytes"], json(&["inspect", &pushed, "--json"])["arena_bytes"]);
+}
+
+#[test]
+fn every_core_gives_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let blob = folder.path().join("digits.carafe").display().to_string();
+    for board in carafe_boards::all().iter().filter(|board| board.bench && board.name != BOARD) {
+        if let Availability::Missing { why_not } = board.availability() {
+            println!("skipped: bench on {}: {why_not}", board.name);
+            continue;
+        }
+        let (model, data) = (digits("digits.xml"), digits("calib.npz"));
+        json(&["convert", &model, "-o", &blob, "--calibration", &data, "--board", board.name, "--json"]);
+        // It fails unless the board computes what the converter did, in the blob's golden check.
+        let found = json(&["bench", &blob, "--board", board.name, "--json"]);
+        assert_eq!(found["board"], board.name);
+        let per_mac = found["instructions_per_mac"].as_f64().unwrap();
+        assert!((0.1..30.0).contains(&per_mac), "{}: {per_mac}", board.name);
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Counts the instructions of one model, on an emulated board, in a firmware that is built for just this model.
+//! Counts the instructions of one model, on an emulated board, in a firmware that is built for just this model and board.
 //!
 //! The firmware crate (`boards/bench`) has three programs: `count` embeds the model by `include_model!` as a product
 //! does and counts an inference; `profile` counts its ops by a probe; `idle` is `count` without a model. QEMU runs them
-//! with `-icount shift=6`: each instruction takes 64 ns of the board's time, a tick of its 25 MHz timer is 40 ns, so
-//! ticks tell single instructions apart. They are guest instructions, nothing is known of cycles.
+//! with `-icount shift=6`: each instruction takes 64 ns of the board's time, a tick of its timer is 50 ns (20 MHz) or
+//! less, so ticks tell single instructions apart. They are guest instructions, nothing is known of cycles.
 //!
 //! What reading the timer takes is counted in the same way around nothing, and subtracted: once for an inference, per
 //! step for an op. Around the inference that counts, `count` calls `carafe_bench_begin` and `carafe_bench_end`, so that
@@ -25,16 +25,12 @@ use crate::{Error, firmware};
 
 /// Where the programs are, from the root of the checkout.
 const CRATE: &str = "boards/bench";
-/// The board that they are for.
-const BOARD: &str = "qemu-mps2-an386";
 /// The variable that gives them the model.
 const VARIABLE: &str = "CARAFE_BENCH_MODEL";
 const COUNT: &str = "count";
 const PROFILE: &str = "profile";
 const IDLE: &str = "idle";
 
-/// A tick of the board's timer.
-const TICK_NS: u64 = 40;
 /// The timer has 32 bits.
 const WRAP: u64 = 1 << 32;
 /// Flash for the programs themselves, and RAM for their stack: what a model can't have.
@@ -103,13 +99,13 @@ pub fn measure(board: &'static Board, blob: &[u8], limit: Duration) -> Result<Me
 /// not fit, the Rust target is missing (with the command that gets it), or it does not compile.
 pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
     let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
-    if board.name != BOARD {
-        return Err(fail(format!("there is no firmware for `bench` on it yet; use --board {BOARD}")));
-    }
+    let (How::Qemu(machine), Some(target), true) = (board.how, board.target, board.bench) else {
+        let names: Vec<&str> = carafe_boards::all().iter().filter(|b| b.bench).map(|b| b.name).collect();
+        return Err(fail(format!("there is no firmware for `bench` on it; use --board {}", names.join(" or "))));
+    };
     if let Availability::Missing { why_not } = board.availability() {
         return Err(Error::Unavailable { board: board.name.to_owned(), why_not });
     }
-    let target = board.firmware.map(|f| f.target).ok_or_else(|| fail("it has no Rust target".to_owned()))?;
     let model =
         Model::verify(blob, carafe::ops::ALL).map_err(|source| Error::Blob { board: board.name.to_owned(), source })?;
     fits(board, &model).map_err(fail)?;
@@ -121,7 +117,7 @@ pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
         )));
     }
 
-    let all = firmware::target_dir().join("bench");
+    let all = firmware::target_dir().join("bench").join(board.name);
     let folder = all.join(format!("{:08x}", carafe::blob::crc32(blob)));
     let file = |what: &Path, e: std::io::Error| fail(format!("{}: {e}", what.display()));
     fs::create_dir_all(&folder).map_err(|e| file(&folder, e))?;
@@ -132,7 +128,7 @@ pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
     if !fs::read(&model).is_ok_and(|old| old == blob) {
         fs::write(&model, blob).map_err(|e| file(&model, e))?;
     }
-    let made = firmware::cargo_build(CRATE, target, &[], &[(VARIABLE, &model)]).map_err(fail)?;
+    let made = firmware::cargo_build(CRATE, target, &[machine.machine], &[(VARIABLE, &model)]).map_err(fail)?;
     let take = |name: &str| {
         let to = folder.join(name);
         fs::copy(made.join(name), &to).map_err(|e| file(&made.join(name), e))?;
@@ -268,10 +264,10 @@ fn emulator(machine: &Machine, elf: &Path) -> Command {
     command
 }
 
-/// Ticks of the timer as instructions, rounded.
-fn instructions(ticks: u64) -> u64 {
-    let per_instruction = 1u128 << ICOUNT_SHIFT;
-    let ns = u128::from(ticks) * u128::from(TICK_NS);
+/// Ticks of a timer of `hz` as instructions, rounded.
+fn instructions(ticks: u64, hz: u64) -> u64 {
+    let per_instruction = u128::from(hz.max(1)) << ICOUNT_SHIFT;
+    let ns = u128::from(ticks) * 1_000_000_000;
     u64::try_from((ns + per_instruction / 2) / per_instruction).unwrap_or(u64::MAX)
 }
 
@@ -288,6 +284,7 @@ fn fields<'l>(line: &'l str, program: &str) -> Option<Vec<(&'l str, u64)>> {
 
 /// What `count` says, in ticks.
 struct Count {
+    hz: u64,
     ticks: u64,
     nothing: u64,
     stack: u64,
@@ -297,8 +294,8 @@ struct Count {
 impl Count {
     fn read(line: &str) -> Option<Self> {
         match fields(line, COUNT)?[..] {
-            [("ticks", ticks), ("nothing", nothing), ("stack", stack), ("crc", crc)] => {
-                Some(Self { ticks, nothing, stack, crc })
+            [("hz", hz @ 1..), ("ticks", ticks), ("nothing", nothing), ("stack", stack), ("crc", crc)] => {
+                Some(Self { hz, ticks, nothing, stack, crc })
             }
             _ => None,
         }
@@ -308,12 +305,13 @@ impl Count {
     fn instructions(&self, about: u64) -> u64 {
         let ticks = self.ticks.saturating_sub(self.nothing);
         let turns = about.saturating_sub(ticks).saturating_add(WRAP / 2) / WRAP;
-        instructions(ticks.saturating_add(turns.saturating_mul(WRAP)))
+        instructions(ticks.saturating_add(turns.saturating_mul(WRAP)), self.hz)
     }
 }
 
 /// What `profile` says, in ticks.
 struct Profile {
+    hz: u64,
     crc: u64,
     empty_steps: u64,
     empty_ticks: u64,
@@ -325,9 +323,14 @@ struct Profile {
 impl Profile {
     fn read(line: &str) -> Option<Self> {
         let all = fields(line, PROFILE)?;
-        let (head, ops) = all.split_at_checked(4)?;
-        let [("crc", crc), ("empty_steps", empty_steps @ 1..), ("empty_ticks", empty_ticks), ("between", between)] =
-            *head
+        let (head, ops) = all.split_at_checked(5)?;
+        let [
+            ("hz", hz @ 1..),
+            ("crc", crc),
+            ("empty_steps", empty_steps @ 1..),
+            ("empty_ticks", empty_ticks),
+            ("between", between),
+        ] = *head
         else {
             return None;
         };
@@ -336,7 +339,7 @@ impl Profile {
             _ => None,
         };
         let ops = ops.chunks(2).map(op).collect::<Option<_>>()?;
-        Some(Self { crc, empty_steps, empty_ticks, between, ops })
+        Some(Self { hz, crc, empty_steps, empty_ticks, between, ops })
     }
 
     /// All of the inference.
@@ -347,7 +350,7 @@ impl Profile {
     fn ops(&self) -> Vec<OpCount> {
         let op = |&(steps, ticks): &(u64, u64)| {
             let probe = steps.saturating_mul(self.empty_ticks) / self.empty_steps;
-            OpCount { instructions: instructions(ticks.saturating_sub(probe)), steps }
+            OpCount { instructions: instructions(ticks.saturating_sub(probe), self.hz), steps }
         };
         self.ops.iter().map(op).collect()
     }
@@ -357,12 +360,16 @@ impl Profile {
 mod tests {
     use super::*;
 
+    const HZ: u64 = 25_000_000;
+
     #[test]
     fn lines_are_read() {
-        let count = Count::read("noise\ncarafe-bench count ticks=1f40 nothing=40 stack=200 crc=ffffffff\n").unwrap();
-        assert_eq!((count.ticks, count.nothing, count.stack, count.crc), (8000, 64, 512, 0xFFFF_FFFF));
-        let line =
-            "carafe-bench profile crc=1 empty_steps=10 empty_ticks=100 between=5 steps=2 ticks=340 steps=1 ticks=0";
+        let count =
+            Count::read("noise\ncarafe-bench count hz=17d7840 ticks=1f40 nothing=40 stack=200 crc=ffffffff\n").unwrap();
+        assert_eq!((count.hz, count.ticks, count.nothing, count.stack), (HZ, 8000, 64, 512));
+        assert_eq!(count.crc, 0xFFFF_FFFF);
+        let line = "carafe-bench profile hz=17d7840 crc=1 empty_steps=10 empty_ticks=100 between=5 steps=2 ticks=340 \
+                    steps=1 ticks=0";
         let profile = Profile::read(line).unwrap();
         assert_eq!(profile.whole(), 5 + 0x340);
         // 2 steps of 16 ticks each are the probe's; a tick is 5/8 of an instruction.
@@ -370,10 +377,11 @@ mod tests {
         assert_eq!(ops, [(2, 500), (1, 0)]);
         for broken in [
             "",
-            "carafe-bench count ticks=1",
-            "carafe-bench count ticks=x nothing=0 stack=0 crc=0",
-            "carafe-bench profile crc=1 empty_steps=0 empty_ticks=100 between=5",
-            "carafe-bench profile crc=1 empty_steps=1 empty_ticks=100 between=5 steps=1",
+            "carafe-bench count hz=1 ticks=1",
+            "carafe-bench count hz=0 ticks=1 nothing=0 stack=0 crc=0",
+            "carafe-bench count hz=1 ticks=x nothing=0 stack=0 crc=0",
+            "carafe-bench profile hz=1 crc=1 empty_steps=0 empty_ticks=100 between=5",
+            "carafe-bench profile hz=1 crc=1 empty_steps=1 empty_ticks=100 between=5 steps=1",
         ] {
             assert!(Count::read(broken).is_none() && Profile::read(broken).is_none(), "{broken}");
         }
@@ -381,17 +389,30 @@ mod tests {
 
     #[test]
     fn a_timer_that_wraps_is_unwound() {
-        let count = Count { ticks: 1_000, nothing: 200, stack: 0, crc: 0 };
+        let count = Count { hz: HZ, ticks: 1_000, nothing: 200, stack: 0, crc: 0 };
         assert_eq!(count.instructions(0), 500);
         assert_eq!(count.instructions(WRAP / 3), 500);
-        assert_eq!(count.instructions(2 * WRAP + WRAP / 3), instructions(2 * WRAP + 800));
-        assert_eq!(count.instructions(2 * WRAP - WRAP / 3), instructions(2 * WRAP + 800));
-        assert_eq!(instructions(WRAP), (1 << 32) * 5 / 8);
+        assert_eq!(count.instructions(2 * WRAP + WRAP / 3), instructions(2 * WRAP + 800, HZ));
+        assert_eq!(count.instructions(2 * WRAP - WRAP / 3), instructions(2 * WRAP + 800, HZ));
+        assert_eq!(instructions(WRAP, HZ), (1 << 32) * 5 / 8);
     }
 
     #[test]
-    fn only_the_board_it_is_for() {
-        let host = carafe_boards::find("host").unwrap();
-        assert!(build(host, &[]).unwrap_err().to_string().contains("--board qemu-mps2-an386"));
+    fn every_timer_tells_instructions_apart() {
+        for hz in [20_000_000, HZ, 32_000_000] {
+            for count in [1, 7, 1_000_003, 3_000_000_001] {
+                // The timer has counted whole ticks.
+                let ticks = count * 64 * hz / 1_000_000_000;
+                assert!(instructions(ticks, hz).abs_diff(count) <= 1, "{count} at {hz} Hz");
+            }
+        }
+    }
+
+    #[test]
+    fn a_board_without_programs_names_those_that_have_them() {
+        let error = build(carafe_boards::find("host").unwrap(), &[]).unwrap_err().to_string();
+        for board in carafe_boards::all().iter().filter(|board| board.bench) {
+            assert!(error.contains(board.name), "{error}");
+        }
     }
 }

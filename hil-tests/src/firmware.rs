@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use carafe_boards::Board;
+use carafe_boards::{Board, How, Target};
 
 use crate::Error;
 
@@ -36,7 +36,11 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
 /// As [`build`].
 pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
     let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
-    let firmware = board.firmware.ok_or_else(|| fail("it needs none".to_owned()))?;
+    let (firmware, target) = match (board.firmware, board.target) {
+        (Some(firmware), Some(target)) => (firmware, target),
+        _ if board.how == How::Host => return Err(fail("it needs none".to_owned())),
+        _ => return Err(fail(no_firmware(board))),
+    };
     let folder = checkout().join(firmware.crate_path);
     if !folder.join("Cargo.toml").exists() {
         return Err(fail(format!(
@@ -44,25 +48,36 @@ pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
             folder.display()
         )));
     }
-    let made = cargo_build(firmware.crate_path, firmware.target, features, &[]).map_err(fail)?;
+    let made = cargo_build(firmware.crate_path, target, features, &[]).map_err(fail)?;
     let elf = made.join(firmware.binary);
     if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
+}
+
+/// Why a board takes no models, and what does.
+fn no_firmware(board: &Board) -> String {
+    let names: Vec<&str> = carafe_boards::all().iter().filter(|b| b.takes_models()).map(|b| b.name).collect();
+    let bench = if board.bench { "; `carafe bench` measures models on it" } else { "" };
+    format!(
+        "there is no firmware yet that takes models, give one by --firmware, or use --board {}{bench}",
+        names.join(" or ")
+    )
 }
 
 /// Builds a firmware crate, release profile, with further variables in cargo's environment. Gives the folder that its
 /// programs are in, or what went wrong, and the remedy.
 pub(crate) fn cargo_build(
     crate_path: &str,
-    target: &str,
+    target: Target,
     features: &[&str],
     environment: &[(&str, &Path)],
 ) -> Result<PathBuf, String> {
-    has_target(target)?;
+    has_target(target.triple)?;
     let features = features.join(",");
     let folder = if features.is_empty() { target_dir() } else { target_dir().join(&features) };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(&cargo)
-        .args(["build", "--release", "--locked", "--target", target, "--features", &features])
+        .args(["build", "--release", "--locked", "--target", target.triple, "--features", &features])
+        .args(target_cpu(target))
         .current_dir(checkout().join(crate_path))
         .envs(environment.iter().copied())
         .env("CARGO_TARGET_DIR", &folder)
@@ -78,7 +93,13 @@ pub(crate) fn cargo_build(
     if !status.success() {
         return Err(format!("cargo failed in {crate_path} (see above)"));
     }
-    Ok(folder.join(target).join("release"))
+    Ok(folder.join(target.triple).join("release"))
+}
+
+/// What tells cargo of the CPU, if the target's name does not.
+fn target_cpu(target: Target) -> Vec<String> {
+    let flags = |cpu| format!("target.{}.rustflags=[\"-Ctarget-cpu={cpu}\"]", target.triple);
+    target.cpu.map_or_else(Vec::new, |cpu| vec!["--config".to_owned(), flags(cpu)])
 }
 
 /// Looks for the target's standard library; says the command that gets it.
@@ -109,5 +130,21 @@ mod tests {
     #[test]
     fn the_host_has_no_firmware() {
         assert!(matches!(build(carafe_boards::find("host").unwrap()), Err(Error::Firmware { .. })));
+    }
+
+    #[test]
+    fn a_board_without_firmware_says_what_to_use_instead() {
+        let error = build(carafe_boards::find("qemu-mps2-an505").unwrap()).unwrap_err().to_string();
+        for word in ["qemu-mps2-an505", "host", "qemu-mps2-an386", "carafe bench", "--firmware"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+
+    #[test]
+    fn cargo_is_told_of_a_cpu_that_the_target_does_not_name() {
+        let target = |name: &str| carafe_boards::find(name).unwrap().target.unwrap();
+        assert!(target_cpu(target("qemu-mps2-an386")).is_empty());
+        let m55 = target_cpu(target("qemu-mps3-an547")).join(" ");
+        assert_eq!(m55, "--config target.thumbv8m.main-none-eabihf.rustflags=[\"-Ctarget-cpu=cortex-m55\"]");
     }
 }

@@ -21,15 +21,15 @@ fn needs() -> Result<(Machine, &'static str), String> {
     if let Availability::Missing { why_not } = board.availability() {
         return Err(why_not);
     }
-    let (How::Qemu(machine), Some(firmware)) = (board.how, board.firmware) else { panic!("{BOARD} is an emulator") };
+    let (How::Qemu(machine), Some(target)) = (board.how, board.target) else { panic!("{BOARD} is an emulator") };
     let libraries = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--print", "target-libdir", "--target", firmware.target])
+        .args(["--print", "target-libdir", "--target", target.triple])
         .output()
         .map_err(|e| format!("rustc can't be started: {e}"))?;
     if !Path::new(String::from_utf8_lossy(&libraries.stdout).trim()).is_dir() {
-        return Err(format!("Rust target {0} is not installed; get it by: rustup target add {0}", firmware.target));
+        return Err(format!("Rust target {0} is not installed; get it by: rustup target add {0}", target.triple));
     }
-    Ok((machine, firmware.target))
+    Ok((machine, target.triple))
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! The repository's own commands: `cargo xtask setup`, `cargo xtask test`, `cargo xtask size`.
+//! The repository's own commands: `cargo xtask setup`, `cargo xtask lint`, `cargo xtask test`, `cargo xtask
+//! size`.
 //!
 //! They need nothing but cargo; what they can use beyond it (Rust targets, QEMU, an older toolchain) `setup` installs
 //! where it can, and names the command where it can't.
 #![forbid(unsafe_code)]
 
+mod lint;
 mod setup;
 mod size;
 mod test;
@@ -32,6 +34,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Runs clippy on the firmware, each crate for the targets and machines that it is built for
+    Lint,
     /// Sets up, then runs every test there is, and says at the end what was skipped, and why
     Test,
     /// Prints how many bytes of flash runtime and ops take, and checks that they keep their limits and no firmware can panic
@@ -70,6 +74,7 @@ fn run(arguments: Arguments) -> Result<bool> {
             }
             Ok(report.complete)
         }
+        Command::Lint => lint::lint(&workspace),
         Command::Test => test::test(&workspace),
         Command::Size { json, top } => {
             let report = size::measure(&workspace, top)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use carafe_boards::{Board, Firmware};
+use carafe_boards::{Board, Firmware, Target};
 use serde::Deserialize;
 
 /// The checkout.
@@ -93,9 +93,9 @@ fn cargo_in(folder: &Path) -> Command {
     command
 }
 
-/// The boards that have firmware.
-pub fn boards_with_firmware() -> impl Iterator<Item = (&'static Board, Firmware)> {
-    carafe_boards::all().iter().filter_map(|board| Some((board, board.firmware?)))
+/// The boards that have firmware, and what it is compiled for.
+pub fn boards_with_firmware() -> impl Iterator<Item = (&'static Board, Firmware, Target)> {
+    carafe_boards::all().iter().filter_map(|board| Some((board, board.firmware?, board.target?)))
 }
 
 /// Runs a program with both its outputs on stderr. True if it succeeds.

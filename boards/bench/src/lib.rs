@@ -1,5 +1,5 @@
-//! What the programs of `carafe bench` have in common. They are built for one model each time, and run on QEMU's
-//! `mps2-an386` (Cortex-M4F) with `-icount`, where time passes by instructions:
+//! What the programs of `carafe bench` have in common. They are built for one model and one machine each time, and run in
+//! QEMU with `-icount`, where time passes by instructions:
 //!
 //! * `count` runs the model twice, as a product would by `include_model!`, and counts the second inference. Nothing is
 //!   in it that a product would not have, so its size says what the runtime takes.
@@ -14,8 +14,8 @@ mod console;
 
 use core::hint::black_box;
 
-use carafe_mps2_an386::PaintedStack;
-pub use carafe_mps2_an386::{Timer, leave};
+use carafe_mps::PaintedStack;
+pub use carafe_mps::{HZ, Timer, leave};
 pub use console::Line;
 
 /// The model's figures.

@@ -1,5 +1,5 @@
 //! Carafe's runner on the MPS2 board AN386 (Cortex-M4F) as QEMU emulates it: PSRAM and links; timer, stack and the way
-//! to end are `carafe-mps2-an386`, all else is `carafe-runner`. It speaks the protocol on UART 0:
+//! to end are `carafe-mps`, all else is `carafe-runner`. It speaks the protocol on UART 0:
 //!
 //! ```text
 //! qemu-system-arm -M mps2-an386 -display none -monitor none -serial stdio \
@@ -24,7 +24,7 @@ mod watch;
 
 #[cfg(feature = "broken-kernel")]
 use carafe_broken_kernel::OPS;
-use carafe_mps2_an386::leave;
+use carafe_mps::leave;
 #[cfg(not(feature = "broken-kernel"))]
 use carafe_runner::carafe::ops::ALL as OPS;
 use carafe_runner::{Ending, Identity, Runner};

@@ -1,6 +1,6 @@
 //! What the runner wants to know of the board: time and stack.
 
-use carafe_mps2_an386::{HZ, PaintedStack, Timer};
+use carafe_mps::{HZ, PaintedStack, Timer};
 use carafe_runner::{Clock, Counter, CounterKind, Stack};
 
 /// Ticks since the start. Right if read at least once in 171 s, the time in which the timer's 32 bits wrap.

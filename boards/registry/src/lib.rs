@@ -27,8 +27,22 @@ pub struct Board {
     pub memory: &'static [Region],
     /// How it is reached.
     pub how: How,
-    /// What runs on it; `None` for the host.
+    /// What its programs are compiled for; `None` for the host.
+    pub target: Option<Target>,
+    /// What takes models over the wire, for all commands but `bench`; `None` for the host, and where there is none yet.
     pub firmware: Option<Firmware>,
+    /// True if the programs of `carafe bench` run on it.
+    pub bench: bool,
+}
+
+/// What a compiler is told of a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The Rust target.
+    pub triple: &'static str,
+    /// `-C target-cpu`, where the target's own does not use all that the core has.
+    pub cpu: Option<&'static str>,
 }
 
 /// A piece of a board's memory.
@@ -94,8 +108,6 @@ pub struct Firmware {
     pub crate_path: &'static str,
     /// The binary in it.
     pub binary: &'static str,
-    /// The Rust target that it is built for.
-    pub target: &'static str,
     /// Bytes of stack that it has.
     pub stack_bytes: u64,
 }
@@ -153,6 +165,11 @@ impl Board {
         self.memory.iter().filter(|region| wanted(region.kind)).map(|region| region.bytes).sum()
     }
 
+    /// True if models can be sent to it: `run`, `eval` and `layer-diff` take it.
+    pub fn takes_models(&self) -> bool {
+        self.how == How::Host || self.firmware.is_some()
+    }
+
     /// Looks whether it can be used: the emulator on `PATH`, for one that is emulated.
     pub fn availability(&self) -> Availability {
         match self.how {
@@ -207,7 +224,9 @@ mod tests {
         for (i, board) in all().iter().enumerate() {
             assert_eq!(find(board.name), Ok(board));
             assert!(all()[..i].iter().all(|other| other.name != board.name), "{} is there twice", board.name);
-            assert_eq!(board.firmware.is_some(), board.how != How::Host);
+            assert_eq!(board.target.is_some(), board.how != How::Host);
+            assert!(board.takes_models() || board.bench, "{} is of no use", board.name);
+            assert!(board.target.is_some() || !board.bench, "{} can't be compiled for", board.name);
         }
         let error = find("nonesuch").unwrap_err();
         assert!(error.to_string().contains("qemu-mps2-an386"), "{error}");

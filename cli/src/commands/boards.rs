@@ -20,6 +20,10 @@ struct Entry {
     ram_bytes: u64,
     flash_bytes: u64,
     how: &'static str,
+    /// Takes models over the wire: `run`, `eval` and `layer-diff` work on it.
+    takes_models: bool,
+    /// `bench` works on it.
+    bench: bool,
     available: bool,
     why_not: Option<String>,
     about: &'static str,
@@ -37,6 +41,8 @@ impl Entry {
             ram_bytes: board.ram_bytes(),
             flash_bytes: board.flash_bytes(),
             how: board.how.word(),
+            takes_models: board.takes_models(),
+            bench: board.bench,
             available: why_not.is_none(),
             why_not,
             about: board.about,
@@ -57,6 +63,7 @@ fn text(boards: &[Entry]) -> String {
         ("how", Align::Left),
         ("RAM", Align::Right),
         ("flash", Align::Right),
+        ("commands", Align::Left),
         ("", Align::Left),
     ];
     let size = |n: u64| if n == 0 { "-".to_owned() } else { words::bytes(n) };
@@ -64,8 +71,15 @@ fn text(boards: &[Entry]) -> String {
         true => format!("{GOOD}available{GOOD:#}"),
         false => format!("{WARNING}missing{WARNING:#}"),
     };
-    let row =
-        |b: &Entry| vec![b.name.into(), b.cpu.into(), b.how.into(), size(b.ram_bytes), size(b.flash_bytes), state(b)];
+    let commands = |b: &Entry| match (b.takes_models, b.bench) {
+        (true, true) => "run, bench",
+        (true, false) => "run",
+        (false, _) => "bench",
+    };
+    let row = |b: &Entry| {
+        let sizes = [size(b.ram_bytes), size(b.flash_bytes)];
+        [vec![b.name.into(), b.cpu.into(), b.how.into()], sizes.into(), vec![commands(b).into(), state(b)]].concat()
+    };
     let mut text = words::table(&head, &boards.iter().map(row).collect::<Vec<_>>());
     text.push('\n');
     for b in boards {

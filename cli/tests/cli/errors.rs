@@ -166,6 +166,9 @@ fn usage_errors_have_code_2_and_name_what_there_is() {
     let firmware = carafe(["run", &blob, "--input", &image, "--board", "qemu-mps2-an386", "--firmware", "none.elf"]);
     // Either there is no such firmware, or no emulator.
     firmware.fails(1, &["qemu-mps2-an386"]);
+    // Nor does the other way of models go to boards that only count.
+    let none = carafe(["run", &blob, "--input", &image, "--board", "qemu-mps2-an505"]);
+    none.fails(1, &["qemu-mps2-an505"]);
 }
 
 #[test]

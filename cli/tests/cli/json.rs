@@ -190,11 +190,15 @@ fn inputs_take_camera_bytes_where_images_calibrate() {
 fn boards_lists_host_and_emulator() {
     let json = carafe(["boards", "--json"]).ok().json();
     let boards = json["boards"].as_array().unwrap();
-    boards.iter().for_each(|b| has(b, &["name", "cpu", "ram_bytes", "flash_bytes", "how", "available", "why_not"]));
+    let keys = ["name", "cpu", "ram_bytes", "flash_bytes", "how", "takes_models", "bench", "available", "why_not"];
+    boards.iter().for_each(|b| has(b, &keys));
     assert_eq!((boards[0]["name"].as_str(), boards[0]["available"].as_bool()), (Some("host"), Some(true)));
     let qemu = boards.iter().find(|b| b["name"] == "qemu-mps2-an386").unwrap();
     assert_eq!((qemu["how"].as_str(), qemu["cpu"].as_str()), (Some("qemu"), Some("cortex-m4")));
     assert_eq!(qemu["available"].as_bool().unwrap(), qemu["why_not"].is_null());
+    assert_eq!((&qemu["takes_models"], &qemu["bench"]), (&true.into(), &true.into()));
+    let m55 = boards.iter().find(|b| b["cpu"] == "cortex-m55").unwrap();
+    assert_eq!((&m55["takes_models"], &m55["bench"]), (&false.into(), &true.into()));
 }
 
 #[test]

@@ -370,8 +370,15 @@ pub fn slide(
     Some(())
 }
 
-core::arch::global_asm!(include_str!("tile.s"), options(raw));
-core::arch::global_asm!(include_str!("dense.s"), options(raw));
-core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
-core::arch::global_asm!(include_str!("memory.s"), options(raw));
-core::arch::global_asm!(include_str!("slide.s"), options(raw));
+/// Assembles a file.
+macro_rules! assemble {
+    ($($file:literal)*) => {$(
+        #[cfg(not(feature = "cpu-m33"))]
+        core::arch::global_asm!(include_str!($file), options(raw));
+        // Of v8-M not every core has these instructions, and link-time optimisation assembles without `-C target-cpu`.
+        #[cfg(feature = "cpu-m33")]
+        core::arch::global_asm!(".cpu cortex-m33", include_str!($file), options(raw));
+    )*};
+}
+
+assemble!("tile.s" "slide.s" "depthwise.s" "dense.s" "memory.s");

@@ -24,7 +24,7 @@ pub use report::Report;
 use report::{BuildSizes, Exceeded, OpSize, PanicCheck, ProgramSize, SymbolSize};
 
 /// The crate with the measured programs.
-const CRATE: &str = "boards/size";
+pub const CRATE: &str = "boards/size";
 /// What it is built for: the Cortex-M4 with FPU, for which the peers' figures hold, and a small RISC-V.
 pub const TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "riscv32imc-unknown-none-elf"];
 /// The program that is subtracted.
@@ -79,9 +79,9 @@ pub fn measure(workspace: &Workspace, top: usize) -> Result<Report> {
             }
         }
     }
-    for (board, firmware) in boards_with_firmware() {
+    for (board, firmware, target) in boards_with_firmware() {
         eprintln!("building {}", firmware.crate_path);
-        let folder = workspace.build_firmware(firmware.crate_path, firmware.target, "release", &[])?;
+        let folder = workspace.build_firmware(firmware.crate_path, target.triple, "release", &[])?;
         checks.push(PanicCheck::of(board.name.to_owned(), &read(&folder.join(firmware.binary))?));
     }
     let exceeded = exceeded(&builds, &ops);

@@ -38,9 +38,9 @@ pub fn test(workspace: &Workspace) -> Result<bool> {
             )
         });
     }
-    for (board, firmware) in boards_with_firmware() {
-        summary.step(format!("firmware of {}", board.name), has_target(firmware.target), || {
-            workspace.build_firmware(firmware.crate_path, firmware.target, "release", &[]).map(|_| Ok(()))
+    for (board, firmware, target) in boards_with_firmware() {
+        summary.step(format!("firmware of {}", board.name), has_target(target.triple), || {
+            workspace.build_firmware(firmware.crate_path, target.triple, "release", &[]).map(|_| Ok(()))
         });
     }
     let needs = setup::firmware_targets().into_iter().chain(size::TARGETS).try_for_each(has_target);

@@ -4,7 +4,7 @@
 #![deny(unsafe_code)]
 
 use carafe_bench::constants::INPUT_BYTES;
-use carafe_bench::{Feed, Line, Timer, crc32, leave};
+use carafe_bench::{Feed, HZ, Line, Timer, crc32, leave};
 
 carafe_macros::include_model!(mod net = concat!(env!("OUT_DIR"), "/model.carafe"));
 
@@ -33,6 +33,7 @@ fn main() -> ! {
         }
     });
     let mut line = Line::begin("count");
+    line.field("hz", HZ.into());
     line.field("ticks", ticks.into());
     line.field("nothing", nothing.into());
     line.field("stack", stack.into());

@@ -5,7 +5,7 @@
 
 use core::hint::black_box;
 
-use carafe_bench::{Line, Timer, crc32, leave};
+use carafe_bench::{HZ, Line, Timer, crc32, leave};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -19,6 +19,7 @@ fn main() -> ! {
     let (ticks, nothing) = carafe_bench::count(&timer, &mut inference);
 
     let mut line = Line::begin("idle");
+    line.field("hz", HZ.into());
     line.field("ticks", ticks.into());
     line.field("nothing", nothing.into());
     line.field("stack", stack.into());

@@ -7,7 +7,7 @@ use core::hint::black_box;
 
 use carafe::{NodeId, OpCode, Probe, RunError, Session};
 use carafe_bench::constants::{INPUT_BYTES, NODES};
-use carafe_bench::{Feed, Line, Timer, crc32, leave};
+use carafe_bench::{Feed, HZ, Line, Timer, crc32, leave};
 
 carafe_macros::include_model!(mod net = concat!(env!("OUT_DIR"), "/model.carafe"));
 
@@ -100,6 +100,7 @@ fn main() -> ! {
     let mut profile = Profile::new(&timer);
     let Ok(crc) = infer(net.session(), ARENA, feed, &mut profile) else { leave(false) };
     let mut line = Line::begin("profile");
+    line.field("hz", HZ.into());
     line.field("crc", crc.into());
     line.field("empty_steps", EMPTY_STEPS.into());
     line.field("empty_ticks", probe);

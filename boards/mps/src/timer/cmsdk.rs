@@ -9,11 +9,12 @@ struct Registers {
     reload: VolatileCell<u32>,
 }
 
-const BASE: *const Registers = 0x4000_0000 as *const Registers;
+const BASE: *const Registers = if AN505 { 0x5000_0000 } else { 0x4000_0000 } as *const Registers;
 const CTRL_ENABLE: u32 = 1;
+const AN505: bool = cfg!(feature = "mps2-an505");
 
 /// Ticks a second.
-pub const HZ: u32 = 25_000_000;
+pub const HZ: u32 = if AN505 { 20_000_000 } else { 25_000_000 };
 
 /// The board's timer, running.
 pub struct Timer {
@@ -23,7 +24,7 @@ pub struct Timer {
 impl Timer {
     /// Starts the timer. The system timer is proof that this happens once.
     pub fn start(_once: cortex_m::peripheral::SYST) -> Self {
-        // SAFETY: the registers are there on AN386, and `Timer` alone has them, for `SYST` exists once.
+        // SAFETY: the registers are there on these boards, and `Timer` alone has them, for `SYST` exists once.
         #[allow(unsafe_code)]
         let registers = unsafe { &*BASE };
         registers.reload.set(u32::MAX);

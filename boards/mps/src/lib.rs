@@ -1,5 +1,5 @@
-//! What programs for the MPS2 board AN386 (Cortex-M4F), as QEMU emulates it, have in common: the linker's memory map,
-//! the timer, the painted stack, and how they end the emulator, a panic or a fault included.
+//! What programs for Arm's MPS2 and MPS3 boards, as QEMU emulates them, have in common: the linker's memory map, the
+//! timer, the painted stack, and how they end the emulator, a panic or a fault included. A feature names the machine.
 #![no_std]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,0 +1,12 @@
+//! A timer that tells single instructions apart: under QEMU's `-icount shift=6` each takes 64 ns, longer than a tick of
+//! any of these.
+
+#[cfg(not(feature = "mps3-an547"))]
+mod cmsdk;
+#[cfg(feature = "mps3-an547")]
+mod sse;
+
+#[cfg(not(feature = "mps3-an547"))]
+pub use cmsdk::{HZ, Timer};
+#[cfg(feature = "mps3-an547")]
+pub use sse::{HZ, Timer};
