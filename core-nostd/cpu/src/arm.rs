@@ -4,12 +4,13 @@
 //! relies on is checked by the function in front of it.
 #![allow(unsafe_code)]
 
+use crate::elementwise::Scaled;
 use crate::put::{PIXELS, Put, Run};
 use crate::slide::{KERNELS, Slide};
 use crate::taps::Taps;
 use crate::tiles::Alike;
 
-/// A tile's product. The routine has it by value, and counts in it.
+/// A tile's product.
 #[repr(C)]
 struct TileArguments {
     /// First word of the inputs.
@@ -51,18 +52,21 @@ struct TilesArguments {
     /// Bytes of a window there.
     inputs: usize,
     unsigned: u32,
+    /// An element of padding, twice.
+    zero: u32,
 }
 
 unsafe extern "C" {
-    fn carafe_tile(arguments: TileArguments);
-    fn carafe_tiles(arguments: TilesArguments);
+    fn carafe_tile(arguments: *const TileArguments);
+    fn carafe_tiles(arguments: *const TilesArguments);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_fill(to: *mut u8, byte: u32, bytes: usize);
     fn carafe_copy(to: *mut u8, from: *const u8, bytes: usize);
     fn carafe_widen_u8(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
-    fn carafe_slide(arguments: SlideArguments);
+    fn carafe_add(a: *mut u8, b: *const u8, bytes: usize, arguments: *const AddArguments);
+    fn carafe_slide(arguments: *const SlideArguments);
     fn carafe_dense(
         x: *const u8,
         end: *const u8,
@@ -89,7 +93,7 @@ pub fn aligned(bytes: &[u8]) -> bool {
 }
 
 /// What both routines take; `None` if it is not for them.
-#[inline]
+#[inline(always)]
 fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<TileArguments> {
     let inputs = x.len() / PIXELS * 2;
     let pairs = channels.len() / 16;
@@ -120,7 +124,7 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
     // SAFETY: the routine reads `inputs / 2 · 3` words of x, which are there; for each of `pairs` pairs 16 bytes of
     // channels, which are there and aligned, and 2 · inputs bytes of weights, aligned too, which the caller has checked; it writes
     // 2 · pairs bytes behind each pixel's first, which the caller has checked too.
-    unsafe { carafe_tile(arguments) };
+    unsafe { carafe_tile(&arguments) };
     true
 }
 
@@ -150,12 +154,14 @@ pub fn tiles(
         windows: if windows.is_empty() { core::ptr::null_mut() } else { windows.as_mut_ptr() },
         inputs: columns.len() / PIXELS * 2,
         unsigned: u32::from(alike.unsigned),
+        zero: crate::halves(alike.zero, alike.zero),
     };
     // SAFETY: as for `tile`, tile by tile: the caller has checked that all pixels of the result are in `out`. Of every
     // line, `run` bytes are read for each pixel, which the caller has checked against the shortest line; its address is
-    // that of a slice which is borrowed as long as `lines` is. `columns` has all words of a tile, and `windows`, if it is
+    // that of a slice which is borrowed as long as `lines` is, or 0, which is not read (the caller has checked that
+    // windows of bytes have none). `columns` has all words of a tile, and `windows`, if it is
     // there, three windows.
-    unsafe { carafe_tiles(arguments) };
+    unsafe { carafe_tiles(&arguments) };
     Some(())
 }
 
@@ -269,7 +275,7 @@ pub fn depthwise((words, channels): (&[u32], usize), list: &[u32], run: &Run, ou
     unsafe { carafe_depthwise(&mut arguments) };
 }
 
-/// What `carafe_slide` has. It counts in it.
+/// What `carafe_slide` reads.
 #[repr(C)]
 struct SlideArguments {
     lines: *const u32,
@@ -314,8 +320,6 @@ struct SlideArguments {
     first_out: *mut u8,
     /// One if windows are two columns apart.
     wide: u32,
-    /// The routine's own: where it is in lists, rows and results.
-    own: [u32; 5],
 }
 
 /// [`crate::slide`], whose arguments are checked.
@@ -360,14 +364,29 @@ pub fn slide(
         odd: s.width % 2,
         first_out: out.as_mut_ptr(),
         wide: u32::from(s.wide),
-        own: [0; 5],
     };
     // SAFETY: the caller has checked that, for all channels (32 bytes of parameters each four, aligned): lines have
     // `columns` pixels, weights nine taps, and the result its rows. Addresses of lines are those of slices which are
     // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
     // for each line, which `columns` and `pad` do not exceed.
-    unsafe { carafe_slide(arguments) };
+    unsafe { carafe_slide(&arguments) };
     Some(())
+}
+
+/// What `carafe_add` reads.
+#[repr(C)]
+struct AddArguments {
+    multipliers: [i32; 2],
+    constant: i32,
+    shift: u32,
+}
+
+/// [`crate::add_scaled`].
+#[inline(never)]
+pub fn add_scaled(a: &mut [u8], b: &[u8], s: &Scaled) {
+    let arguments = AddArguments { multipliers: s.multipliers, constant: s.constant, shift: u32::from(s.shift & 31) };
+    // SAFETY: so many bytes are there on either side. The core reads and writes words at any address.
+    unsafe { carafe_add(a.as_mut_ptr(), b.as_ptr(), a.len().min(b.len()), &arguments) };
 }
 
 /// Assembles a file.
@@ -381,4 +400,4 @@ macro_rules! assemble {
     )*};
 }
 
-assemble!("tile.s" "slide.s" "depthwise.s" "dense.s" "memory.s");
+assemble!("tile.s" "slide.s" "add.s" "depthwise.s" "dense.s" "memory.s");

@@ -16,6 +16,7 @@
 mod arm;
 mod dense;
 mod depthwise;
+mod elementwise;
 mod pairs;
 mod put;
 mod slide;
@@ -25,11 +26,12 @@ mod tiles;
 
 pub use dense::dense;
 pub use depthwise::Stream;
+pub use elementwise::{Scaled, add_scaled, sum_pixels};
 pub use pairs::{dot_pairs, dot_pairs_u8, place, sum_pairs};
 pub use put::{PIXELS, Put, Run};
 pub use slide::{Slide, slide};
 pub use taps::{TAPS, Taps};
-pub use tile::{bytes, copy, copy_lines, fill, halves, tile, widen, widen_lines, words};
+pub use tile::{bytes, copy, fill, halves, tile, widen, widen_one, words};
 pub use tiles::{Alike, Work, tiles};
 
 /// True if [`tile`], [`widen`], [`dense`] and [`Stream`] are faster than the plain loops: the core multiplies two pairs of int16 at

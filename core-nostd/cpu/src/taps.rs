@@ -20,23 +20,25 @@ pub struct Taps<'a, 'l> {
     count: usize,
     /// Bytes of the shortest.
     room: usize,
+    /// Some lie in the padding.
+    padded: bool,
 }
 
 impl<'a, 'l> Taps<'a, 'l> {
     /// Of no taps. `list` has a word for each, and one more if they are odd.
     pub fn new(list: &'l mut [u32]) -> Self {
         #[cfg(carafe_dsp)]
-        return Self { list, lent: PhantomData, count: 0, room: usize::MAX };
+        return Self { list, lent: PhantomData, count: 0, room: usize::MAX, padded: false };
         #[cfg(not(carafe_dsp))]
         {
             let _ = list;
-            Self { slices: [&[]; TAPS], list: PhantomData, count: 0, room: usize::MAX }
+            Self { slices: [&[]; TAPS], list: PhantomData, count: 0, room: usize::MAX, padded: false }
         }
     }
 
     /// Forgets all taps.
     pub fn clear(&mut self) {
-        (self.count, self.room) = (0, usize::MAX);
+        (self.count, self.room, self.padded) = (0, usize::MAX, false);
     }
 
     /// The next tap; `None` if there is no room for more, or there are [`TAPS`].
@@ -64,8 +66,13 @@ impl<'a, 'l> Taps<'a, 'l> {
         }
         #[cfg(not(carafe_dsp))]
         self.push(&[])?;
-        self.room = room;
+        (self.room, self.padded) = (room, true);
         Some(())
+    }
+
+    /// True if some lie in the padding.
+    pub fn is_padded(&self) -> bool {
+        self.padded
     }
 
     /// How many there are.

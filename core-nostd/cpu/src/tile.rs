@@ -28,37 +28,6 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Bytes `from..from + run` of all lines, widened one behind the other as [`widen`] does; `run` is a multiple of 4. `None`
-/// if a line is missing or too short, or `to` is.
-#[inline]
-pub fn widen_lines(to: &mut [u32], lines: &[Option<&[u8]>], (from, run): (usize, usize), unsigned: bool) -> Option<()> {
-    let step = run / 2 * PIXELS;
-    // Behind the last word of a column, those of the pixels beside it may be missing.
-    if to.len() + PIXELS - 1 < lines.len() * step || run % 4 != 0 {
-        return None;
-    }
-    let mut to = to;
-    for line in lines {
-        let x = (*line)?.get(from..)?.get(..run)?;
-        widen(to, x, unsigned);
-        to = to.get_mut(step..).unwrap_or_default();
-    }
-    Some(())
-}
-
-/// Bytes `from..from + run` of all lines, one behind the other. `None` if a line is missing or too short, or `to` is.
-#[inline]
-pub fn copy_lines(to: &mut [u8], lines: &[Option<&[u8]>], (from, run): (usize, usize)) -> Option<()> {
-    let mut to = to;
-    for line in lines {
-        let x = (*line)?.get(from..)?.get(..run)?;
-        let (begin, rest) = to.split_at_mut_checked(run)?;
-        copy(begin, x);
-        to = rest;
-    }
-    Some(())
-}
-
 /// Sets all bytes.
 #[inline]
 pub fn fill(to: &mut [u8], byte: u8) {
@@ -100,6 +69,17 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         return Some(());
     }
     tile_portably(x, weights, channels, put, out)
+}
+
+/// Writes one element, twice to a word, into `words` of every [`PIXELS`]th word of `to`.
+#[inline(never)]
+pub fn widen_one(to: &mut [u32], words: usize, element: i16) {
+    let mut to = to.iter_mut();
+    for _ in 0..words {
+        let Some(word) = to.next() else { return };
+        *word = halves(element, element);
+        to.nth(PIXELS - 2);
+    }
 }
 
 #[cfg_attr(carafe_dsp, allow(dead_code))]

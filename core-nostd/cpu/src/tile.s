@@ -39,26 +39,27 @@
     bne     1b
     .endm
 
-@ Fields of the arguments, behind the nine registers that are saved.
-    .equ    TILE_X, 36
-    .equ    TILE_CHANNELS, 44
-    .equ    TILE_OUT, 48
-    .equ    TILE_OTHERS, 52
-    .equ    TILE_ZERO_POINT, 60
-    .equ    TILE_CHANNELS_END, 68
-    .equ    TILE_WEIGHTS, 72
-    .equ    TILE_ENTRY, 76
-    .equ    TILE_TILES, 80
-    .equ    TILE_LINES, 84
-    .equ    TILE_RUN, 92
-    .equ    TILE_OFFSET, 100
-    .equ    TILE_FIRST_CHANNEL, 104
-    .equ    TILE_OUT_GAP, 108
-    .equ    TILE_WINDOW, 112
-    .equ    TILE_INPUTS, 116
-    .equ    TILE_UNSIGNED, 120
+@ Fields of the arguments, in the frame: a copy, in which the routine counts.
+    .equ    TILE_X, 0
+    .equ    TILE_CHANNELS, 8
+    .equ    TILE_OUT, 12
+    .equ    TILE_OTHERS, 16
+    .equ    TILE_ZERO_POINT, 24
+    .equ    TILE_CHANNELS_END, 32
+    .equ    TILE_WEIGHTS, 36
+    .equ    TILE_ENTRY, 40
+    .equ    TILE_TILES, 44
+    .equ    TILE_LINES, 48
+    .equ    TILE_RUN, 56
+    .equ    TILE_OFFSET, 64
+    .equ    TILE_FIRST_CHANNEL, 68
+    .equ    TILE_OUT_GAP, 72
+    .equ    TILE_WINDOW, 76
+    .equ    TILE_INPUTS, 80
+    .equ    TILE_UNSIGNED, 84
+    .equ    TILE_ZERO, 88
 
-@ void carafe_tiles(TilesArguments), void carafe_tile(TileArguments): by value, and the routine's own from then on.
+@ void carafe_tiles(const TilesArguments *), void carafe_tile(const TileArguments *)
 @ carafe_tile makes one tile, whose columns are there.
     .section .text.carafe_tile, "ax", %progbits
     .global carafe_tiles
@@ -66,8 +67,13 @@
     .thumb_func
     .p2align 2
 carafe_tiles:
-    push    {r0-r3}
     push    {r4-r11, lr}
+    sub     sp, #92
+    mov     r1, sp
+    ldm     r0!, {r2-r12}
+    stm     r1!, {r2-r12}
+    ldm     r0, {r2-r12, lr}
+    stm     r1, {r2-r12, lr}
 10: @ The columns of a tile.
     ldrd    r10, r4, [sp, #TILE_LINES]
     ldrd    r12, lr, [sp, #TILE_RUN]
@@ -79,6 +85,8 @@ carafe_tiles:
     ldr     r9, [sp, #TILE_OFFSET]
     ldr     r1, [r10], #4
     mov     r11, r12
+    cmp     r1, #0
+    beq     13f
     add     r1, r1, r9
     add     r2, r1, lr
     add     r3, r2, lr
@@ -90,6 +98,21 @@ carafe_tiles:
     bne     11b
     b       30f
 12: carafe_tile_columns uxtb16
+    ldr     r4, [sp, #TILE_LINES + 4]
+    cmp     r10, r4
+    bne     11b
+    b       30f
+
+13: @ A line of padding.
+    ldr     r4, [sp, #TILE_ZERO]
+    mov     r5, r4
+    mov     r6, r4
+    mov     r7, r4
+    mov     r8, r4
+    mov     r9, r4
+14: stm     r0!, {r4, r5, r6, r7, r8, r9}
+    subs    r11, #4
+    bne     14b
     ldr     r4, [sp, #TILE_LINES + 4]
     cmp     r10, r4
     bne     11b
@@ -138,8 +161,10 @@ carafe_tiles:
     .type carafe_tile, %function
     .thumb_func
 carafe_tile:
-    push    {r0-r3}
     push    {r4-r11, lr}
+    sub     sp, #92
+    ldm     r0, {r1-r12}
+    stm     sp, {r1-r12}
 30: @ The product. A turn takes 16 inputs, 96 bytes of columns; of what is not a multiple of that, the first turn is a
     @ part: bits 3 and 4 of the length say how many of its four steps, of 64 bytes each, are left out.
     ldrd    r0, r2, [sp, #TILE_X]
@@ -227,7 +252,6 @@ carafe_tile:
     str     r4, [sp, #TILE_CHANNELS]
     str     r3, [sp, #TILE_OUT]
     b       10b
-50: pop     {r4-r11, lr}
-    add     sp, #16
-    bx      lr
+50: add     sp, #92
+    pop     {r4-r11, pc}
     .size carafe_tile, . - carafe_tile

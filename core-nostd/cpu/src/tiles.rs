@@ -12,6 +12,8 @@ pub struct Alike {
     pub distance: usize,
     /// The operand has unsigned bytes.
     pub unsigned: bool,
+    /// An element of padding.
+    pub zero: i16,
     /// Pixels, by [`PIXELS`].
     pub tiles: usize,
     /// Bytes from pixel to pixel of the result.
@@ -28,7 +30,7 @@ pub struct Work<'w> {
 }
 
 /// As [`crate::tile`], of `alike.tiles` tiles one after the other. `lines` has the operand from each line of the first
-/// window on; lines one behind the other, filled up to a whole number of words, are the inputs. `put.at[0]` is where the
+/// window on (those of padding only where lines are whole numbers of words); lines one behind the other, filled up to a whole number of words, are the inputs. `put.at[0]` is where the
 /// first pixel of the result begins. `None` if anything is too short.
 pub fn tiles(
     lines: &Taps<'_, '_>,
@@ -49,6 +51,7 @@ pub fn tiles(
         || work.columns.len() < inputs / 2 * PIXELS
         || last.checked_mul(alike.distance)?.checked_add(alike.run)? > lines.room()
         || last.checked_mul(alike.out_step)?.checked_add(put.at[0])?.checked_add(2 * pairs)? > out.len()
+        || (lines.is_padded() && !work.windows.is_empty())
         || alike.out_step < 2 * pairs
         || weights.len() < (2 * inputs).checked_mul(pairs)?
     {
@@ -78,6 +81,11 @@ fn tiles_portably(
             let mut at = slot;
             let mut to = &mut *windows;
             for line in lines.slices() {
+                if line.is_empty() {
+                    crate::widen_one(columns.get_mut(at..)?, alike.run / 2, alike.zero);
+                    at += alike.run / 2 * PIXELS;
+                    continue;
+                }
                 let line = line.get(pixel * alike.distance..)?.get(..alike.run)?;
                 if to.is_empty() {
                     crate::widen(columns.get_mut(at..)?, line, alike.unsigned);

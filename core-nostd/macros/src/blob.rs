@@ -1,6 +1,6 @@
 //! What is known of a model at compile time.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 
 use carafe::blob::StringKind;
@@ -26,8 +26,8 @@ pub struct Blob {
     pub name: String,
     /// Identifier of the arithmetic.
     pub arithmetic: u8,
-    /// The ops that it uses.
-    pub ops: BTreeSet<u16>,
+    /// The ops that it uses, and the loops that they take.
+    pub ops: BTreeMap<u16, u8>,
     /// Inputs.
     pub inputs: Vec<Tensor>,
     /// Outputs.
@@ -86,13 +86,25 @@ impl Blob {
             weights_bytes: model.weights_bytes(),
             name: string(StringKind::Model, 0),
             arithmetic: model.arithmetic(),
-            ops: (0..model.nodes()).filter_map(|n| Some(model.node(n).ok()?.header.op)).collect(),
+            ops: used(&model),
             inputs: (0..model.inputs()).filter_map(|i| tensor(StringKind::Input, i, model.input(i))).collect(),
             outputs: (0..model.outputs()).filter_map(|i| tensor(StringKind::Output, i, model.output(i))).collect(),
             labels: labels(&model, bytes),
             row_bytes: (0..model.inputs()).filter_map(row).max().unwrap_or(0),
         })
     }
+}
+
+/// The ops of a model, and the loops that they take of those there are.
+fn used(model: &Model<'_>) -> BTreeMap<u16, u8> {
+    let mut used = BTreeMap::new();
+    for segment in 0.. {
+        let Some(record) = model.segment_record(segment) else { break };
+        for node in (record.first..).take(record.count.into()).filter_map(|n| model.node(n).ok()) {
+            *used.entry(node.header.op).or_insert(0) |= ops::loops(&node, record.scratch_length as usize);
+        }
+    }
+    used
 }
 
 fn labels(model: &Model<'_>, blob: &[u8]) -> Vec<(usize, usize)> {
@@ -128,8 +140,8 @@ fn remedy(error: BlobError) -> &'static str {
 }
 
 impl Blob {
-    /// The ops as codes.
-    pub fn ops(&self) -> impl Iterator<Item = OpCode> + '_ {
-        self.ops.iter().map(|&op| OpCode(op))
+    /// The ops as codes, and the loops that they take.
+    pub fn ops(&self) -> impl Iterator<Item = (OpCode, u8)> + '_ {
+        self.ops.iter().map(|(&op, &loops)| (OpCode(op), loops))
     }
 }

@@ -13,7 +13,7 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
     let Arguments { attributes, visibility, name, path, span } = arguments;
     let path = path.to_str().ok_or_else(|| Error::new(*span, format!("{}: is not UTF-8", path.display())))?;
     let about = about(blob);
-    let kernels = blob.ops().map(|op| names::kernel(op, blob.arithmetic));
+    let kernels = blob.ops().map(|(op, loops)| names::kernel(op, blob.arithmetic, loops));
     let Blob { bytes, arena_bytes, state_bytes, .. } = blob;
     let inputs = tensors(&blob.inputs, "INPUT");
     let outputs = tensors(&blob.outputs, "OUTPUT");

@@ -33,13 +33,14 @@ pub fn numbered(name: &str, i: usize, suffix: &str) -> Ident {
     }
 }
 
-/// The type of the kernel of an op, as `registry!` takes it.
-pub fn kernel(op: OpCode, arithmetic: u8) -> TokenStream {
+/// The type of the kernel of an op, as `registry!` takes it, with no other loops than these if it has a choice of them.
+pub fn kernel(op: OpCode, arithmetic: u8, loops: u8) -> TokenStream {
     let name = format_ident!("{}", op.name());
     // An op has an entry for each arithmetic that it is generic over, or a single one.
     let generic = ops::ALL.ops().iter().filter(|e| e.code() == op).count() > 1;
     match arithmetic {
         _ if !generic => quote!(::carafe::ops::#name),
+        Native::ID if loops != 0 => quote!(::carafe::ops::#name<::carafe::arithmetic::Native, #loops>),
         Native::ID => quote!(::carafe::ops::#name<::carafe::arithmetic::Native>),
         Tflite::ID => quote!(::carafe::ops::#name<::carafe::arithmetic::Tflite>),
         _ => quote!(::carafe::ops::#name),
@@ -90,7 +91,7 @@ mod tests {
         let mut named = vec![];
         for entry in ops::ALL.ops() {
             for arithmetic in [Native::ID, Tflite::ID] {
-                let path = kernel(entry.code(), arithmetic).to_string().replace(' ', "");
+                let path = kernel(entry.code(), arithmetic, 0).to_string().replace(' ', "");
                 named.push(path.replace("::carafe::ops::", "").replace("::carafe::arithmetic::", ""));
             }
         }

@@ -1,5 +1,7 @@
 use core::marker::PhantomData;
 
+use carafe_cpu::Scaled;
+
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::record::record;
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -50,8 +52,21 @@ impl<A: Arithmetic> Kernel for Add<A> {
         super::bring(cx, y0, y1)?;
         let zero_points = [a.2.zero_point, b.2.zero_point, cx.node.out.zero_point];
         let r = AddRecord { a_multiplier: a.0, a_shift: a.1, b_multiplier: b.0, b_shift: b.1, ..r };
+        let scaled = Scaled {
+            multipliers: [r.a_multiplier, r.b_multiplier],
+            constant: r.out_multiplier,
+            shift: r.out_shift.unsigned_abs() & 31,
+        };
         cx.out.each((y0, y1), other.contiguous(), &mut |y, x, out| {
-            sum::<A>(&r, zero_points, out, other.run(y, x, out.len())?);
+            let other = other.run(y, x, out.len())?;
+            if A::ID == Native::ID {
+                carafe_cpu::add_scaled(out, other, &scaled);
+                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+                    carafe_cpu::clamp(out, r.lo, r.hi);
+                }
+            } else {
+                sum::<A>(&r, zero_points, out, other);
+            }
             Some(())
         })
     }

@@ -1,6 +1,9 @@
 use core::marker::PhantomData;
 
+use carafe_cpu::FAST;
+
 use super::convolution::{BLOCK, ConvRecord};
+use super::loops::{ALL_LOOPS, ALONE, PLAIN, TILES};
 use super::tile;
 use super::window::{Taps, Weights};
 use crate::arithmetic::{Arithmetic, Native};
@@ -10,9 +13,9 @@ use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo};
 ///
 /// A bias has the input's zero point folded in, so a tap in the padding counts as the zero point times its weights.
 #[derive(Clone, Copy, Debug)]
-pub struct Conv2d<A = Native>(PhantomData<A>);
+pub struct Conv2d<A = Native, const LOOPS: u8 = ALL_LOOPS>(PhantomData<A>);
 
-impl<A: Arithmetic> Kernel for Conv2d<A> {
+impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
     const CODE: OpCode = OpCode::Conv2d;
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
@@ -29,12 +32,15 @@ impl<A: Arithmetic> Kernel for Conv2d<A> {
             Weights::of(node, (r.weights, r.packing), windows.taps(), node.in0.c, A::CHANNEL).ok()?;
         let finish = r.finish(node);
         let mut made = 0;
-        if A::ID == Native::ID && tile::serves(cx, &weights, &r) {
-            tile::produce(cx, (y0, y1), &r, &weights, channels)?;
+        if A::ID == Native::ID && LOOPS & (TILES | ALONE) != 0 && tile::serves(cx, &weights, &r) {
+            tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
             made = usize::from(node.out.c) & !1;
             if made == usize::from(node.out.c) {
                 return Some(());
             }
+        }
+        if FAST && LOOPS & PLAIN == 0 {
+            return None;
         }
         let (weights, channels) = (weights.skip(made), channels.get(made * A::CHANNEL..)?);
         let [rows, _] = &cx.inputs;

@@ -2,8 +2,10 @@ use core::marker::PhantomData;
 
 use carafe_cpu::{FAST, PIXELS, Put};
 
+use super::PAIRS;
 use super::conv2d::accumulate;
 use super::convolution::BLOCK;
+use super::loops::{ALL_LOOPS, ALONE, PLAIN};
 use super::window::{Taps, Weights};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
@@ -27,9 +29,16 @@ record! {
 
 /// Fully connected layer over the channels of every pixel, with fused bias and clamp.
 #[derive(Clone, Copy, Debug)]
-pub struct Dense<A = Native>(PhantomData<A>);
+pub struct Dense<A = Native, const LOOPS: u8 = ALL_LOOPS>(PhantomData<A>);
 
-impl<A: Arithmetic> Kernel for Dense<A> {
+impl DenseRecord {
+    /// True if a layer is for the fast loop.
+    pub(super) fn is_fast(&self, node: &Node<'_>) -> bool {
+        self.packing == PAIRS && self.shift >= 0 && node.in0.c.is_multiple_of(4) && !node.in0.unsigned()
+    }
+}
+
+impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
     const CODE: OpCode = OpCode::Dense;
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
@@ -43,7 +52,7 @@ impl<A: Arithmetic> Kernel for Dense<A> {
         let r: DenseRecord = node.fields().ok()?;
         let ic = usize::from(node.in0.c);
         let (weights, channels) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, A::CHANNEL).ok()?;
-        let fast = FAST && A::ID == Native::ID && weights.pairs && r.shift >= 0 && ic % 4 == 0 && !node.in0.unsigned();
+        let fast = FAST && A::ID == Native::ID && LOOPS & ALONE != 0 && r.is_fast(node);
         let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
         cx.out.each((y0, y1), false, &mut |y, x, out| {
             let taps = Taps { first: 0, count: 1, pixels: Some(rows.run(y, x, ic)?) };
@@ -58,6 +67,9 @@ impl<A: Arithmetic> Kernel for Dense<A> {
                     carafe_cpu::clamp(made, r.lo, r.hi);
                 }
                 (weights, channels, out) = (weights.skip(even), channels.get(even * A::CHANNEL..)?, odd);
+            }
+            if FAST && LOOPS & PLAIN == 0 {
+                return out.is_empty().then_some(());
             }
             for out in out.chunks_mut(BLOCK) {
                 let mut acc = [0; BLOCK];

@@ -1,6 +1,9 @@
 use core::marker::PhantomData;
 
+use carafe_cpu::FAST;
+
 use super::convolution::{BLOCK, ConvRecord};
+use super::loops::{ALL_LOOPS, PLAIN, SLIDE, STREAM};
 use super::{slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -8,9 +11,9 @@ use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 /// Depthwise convolution: every channel has its own kernel, or `multiplier` kernels (output channel
 /// `i·multiplier + m` reads input channel `i`). Weights are `[KH, KW, O]`.
 #[derive(Clone, Copy, Debug)]
-pub struct DepthwiseConv2d<A = Native>(PhantomData<A>);
+pub struct DepthwiseConv2d<A = Native, const LOOPS: u8 = ALL_LOOPS>(PhantomData<A>);
 
-impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
+impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
     const CODE: OpCode = OpCode::DepthwiseConv2d;
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
@@ -31,11 +34,15 @@ impl<A: Arithmetic> Kernel for DepthwiseConv2d<A> {
         let plain = multiplier == 1 && !x.unsigned();
         let (weights, channels) = node.layer(r.weights, windows.taps() * oc, A::CHANNEL).ok()?;
         let finish = r.finish(node);
-        if A::ID == Native::ID && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
+        let native = A::ID == Native::ID;
+        if native && LOOPS & SLIDE != 0 && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
             return Some(());
         }
-        if A::ID == Native::ID && sliding::serves(cx, &r) {
+        if native && LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
             return sliding::produce(cx, (y0, y1), &r, weights, channels);
+        }
+        if FAST && LOOPS & PLAIN == 0 {
+            return None;
         }
         let [rows, _] = &cx.inputs;
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {

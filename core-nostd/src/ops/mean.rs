@@ -74,13 +74,8 @@ fn consume(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
         cx.aux.fill(0);
     }
     for y in y0..y1 {
-        for pixel in cx.inputs[0].pixels(y) {
-            let mut acc = cx.aux.as_chunks_mut().0.iter_mut();
-            for &x in pixel {
-                let acc = acc.next()?;
-                *acc = i32::from_le_bytes(*acc).wrapping_add(i32::from(x as i8)).to_le_bytes();
-            }
-        }
+        let rows = &cx.inputs[0];
+        carafe_cpu::sum_pixels(cx.aux.as_chunks_mut().0, rows.row(y)?, rows.pixel_stride());
     }
     Some(())
 }

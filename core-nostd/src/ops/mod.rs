@@ -10,6 +10,7 @@ mod convolution;
 mod dense;
 mod depthwise;
 mod history;
+mod loops;
 mod lut;
 mod mean;
 mod mul;
@@ -32,6 +33,9 @@ pub use convolution::{ConvRecord, PAIRS, PLAIN};
 pub use dense::{Dense, DenseRecord};
 pub use depthwise::DepthwiseConv2d;
 pub use history::History;
+pub use loops::ALL_LOOPS;
+#[doc(hidden)]
+pub use loops::loops;
 pub use lut::{Lut, LutRecord};
 pub use mean::{Mean, MeanRecord};
 pub use mul::{Mul, MulRecord};

@@ -56,6 +56,11 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     (bytes(&s, band) + 4) as u32
 }
 
+/// True if [`produce`] makes this node with so many bytes of scratch, wherever they begin.
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> bool {
+    describe(node, r).is_some_and(|s| bytes(&s, 1) + 3 <= scratch)
+}
+
 /// Makes rows `y0..y1`; `None` if it can't, or this is not for it.
 #[inline(never)]
 pub(super) fn produce(

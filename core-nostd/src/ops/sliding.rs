@@ -23,8 +23,13 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
 
 /// True if [`produce`] makes this step.
 pub(super) fn serves(cx: &Cx<'_>, r: &ConvRecord) -> bool {
-    let scratch = scratch(cx.node, r);
-    FAST && scratch > 0 && cx.scratch.len() >= scratch as usize
+    FAST && fits(cx.node, r, cx.scratch.len())
+}
+
+/// True if [`produce`] makes this node with so many bytes of scratch.
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, bytes: usize) -> bool {
+    let scratch = scratch(node, r) as usize;
+    scratch > 0 && bytes >= scratch
 }
 
 /// Makes rows `y0..y1`.

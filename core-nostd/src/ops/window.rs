@@ -31,6 +31,11 @@ impl Windows {
         usize::from(self.kernel[0]) * usize::from(self.kernel[1])
     }
 
+    /// True if the window of a pixel is that pixel.
+    pub fn is_pixel(&self) -> bool {
+        (self.kernel, self.stride, self.pad) == ([1; 2], [1; 2], [0; 2])
+    }
+
     /// The rows that the schedule has to have ready.
     #[inline(never)]
     pub fn rows(&self) -> Result<Window, Fault> {
