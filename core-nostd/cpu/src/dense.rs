@@ -15,6 +15,17 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
     if crate::arm::dense(x, weights, channels, put, out) {
         return Some(());
     }
+    #[cfg(carafe_simd)]
+    if crate::host::dense(x, weights, channels, put, out) {
+        return Some(());
+    }
+    dense_portably(x, weights, channels, put, out);
+    Some(())
+}
+
+/// [`dense`], whose arguments are checked.
+pub(crate) fn dense_portably(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) {
+    let block = 2 * x.len();
     for ((weights, channels), out) in
         weights.chunks_exact(block).zip(channels.as_chunks::<16>().0).zip(out.as_chunks_mut::<2>().0)
     {
@@ -22,5 +33,4 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         let (first, second) = channels.split_at(8);
         *out = [finish(a, first, put), finish(b, second, put)];
     }
-    Some(())
 }

@@ -44,8 +44,14 @@ impl<'s> Stream<'s> {
             }
             #[cfg(carafe_dsp)]
             crate::arm::prepare(pairs, weights, stride, taps);
+            #[cfg(carafe_simd)]
+            let done = crate::host::prepare(pairs, weights, stride, taps);
+            #[cfg(not(any(carafe_dsp, carafe_simd)))]
+            let done = false;
             #[cfg(not(carafe_dsp))]
-            prepare_portably(pairs, weights, stride, taps)?;
+            if !done {
+                prepare_portably(pairs, weights, stride, taps)?;
+            }
             groups += 1;
         }
         let words = &*words;
@@ -71,13 +77,17 @@ impl<'s> Stream<'s> {
         }
         #[cfg(carafe_dsp)]
         crate::arm::depthwise((self.words, self.channels), taps.paired()?, run, out);
+        #[cfg(carafe_simd)]
+        if crate::host::depthwise((self.words, self.channels, Self::group(self.taps)), taps.slices(), run, out) {
+            return Some(());
+        }
         #[cfg(not(carafe_dsp))]
         self.run_portably(taps, run, out)?;
         Some(())
     }
 
     #[cfg(not(carafe_dsp))]
-    fn run_portably(&self, taps: &Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
+    pub(crate) fn run_portably(&self, taps: &Taps<'_, '_>, run: &Run, out: &mut [u8]) -> Option<()> {
         for pixel in 0..run.pixels {
             let groups = self.words.chunks_exact(Self::group(self.taps)).enumerate();
             for (group, words) in groups {
@@ -111,7 +121,7 @@ impl<'s> Stream<'s> {
 
 /// See [`Stream`].
 #[cfg(not(carafe_dsp))]
-fn prepare_portably(to: &mut [u32], weights: &[u8], stride: usize, taps: usize) -> Option<()> {
+pub(crate) fn prepare_portably(to: &mut [u32], weights: &[u8], stride: usize, taps: usize) -> Option<()> {
     for (pair, to) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         for (c, to) in to.iter_mut().enumerate() {
             let of = |tap: usize| {

@@ -12,17 +12,27 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(carafe_simd)]
+extern crate std;
+
 #[cfg(carafe_dsp)]
 mod arm;
 mod dense;
 mod depthwise;
 mod elementwise;
+#[cfg(carafe_simd)]
+#[cfg_attr(target_arch = "x86_64", path = "x86.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+mod host;
 mod pairs;
 mod put;
 mod slide;
 mod taps;
 mod tile;
 mod tiles;
+
+#[cfg(carafe_simd)]
+use host::wide;
 
 pub use dense::dense;
 pub use depthwise::Stream;
@@ -52,9 +62,20 @@ pub fn takes(weights: &[u8]) -> bool {
     }
 }
 
+/// Runs a plain loop with the vectors that there are.
+#[cfg(not(carafe_simd))]
+#[inline(always)]
+fn wide(f: impl FnOnce()) {
+    f();
+}
+
 /// Σ x·w over the shortest of three slices of int8, for two w at once: what is loaded of x is used twice.
 #[inline(never)]
 pub fn dot(x: &[u8], [w0, w1]: [&[u8]; 2]) -> [i32; 2] {
+    #[cfg(carafe_simd)]
+    if let Some(sums) = host::dot(x, [w0, w1]) {
+        return sums;
+    }
     let [mut acc0, mut acc1] = [0i32; 2];
     for ((&x, &w0), &w1) in x.iter().zip(w0).zip(w1) {
         acc0 = acc0.wrapping_add(i32::from(x as i8) * i32::from(w0 as i8));
@@ -66,6 +87,10 @@ pub fn dot(x: &[u8], [w0, w1]: [&[u8]; 2]) -> [i32; 2] {
 /// Σ x·w over the shorter of two slices, x unsigned, w int8.
 #[inline(never)]
 pub fn dot_u8(x: &[u8], w: &[u8]) -> i32 {
+    #[cfg(carafe_simd)]
+    if let Some(sum) = host::dot_u8(x, w) {
+        return sum;
+    }
     x.iter().zip(w).fold(0i32, |acc, (&x, &w)| acc.wrapping_add(i32::from(x) * i32::from(w as i8)))
 }
 
@@ -84,42 +109,55 @@ pub fn sum(w: &[u8]) -> i32 {
 /// acc\[i\] += x\[i\]·w\[i\], over the shortest of the three.
 #[inline(never)]
 pub fn multiply_add(acc: &mut [i32], x: &[u8], w: &[u8]) {
-    for ((a, &x), &w) in acc.iter_mut().zip(x).zip(w) {
-        *a = a.wrapping_add(i32::from(x as i8) * i32::from(w as i8));
-    }
+    wide(|| {
+        for ((a, &x), &w) in acc.iter_mut().zip(x).zip(w) {
+            *a = a.wrapping_add(i32::from(x as i8) * i32::from(w as i8));
+        }
+    });
 }
 
 /// acc\[i\] += x·w\[i\] with one x for all.
 #[inline(never)]
 pub fn multiply_add_scalar(acc: &mut [i32], x: i16, w: &[u8]) {
-    for (a, &w) in acc.iter_mut().zip(w) {
-        *a = a.wrapping_add(i32::from(x) * i32::from(w as i8));
-    }
+    wide(|| {
+        for (a, &w) in acc.iter_mut().zip(w) {
+            *a = a.wrapping_add(i32::from(x) * i32::from(w as i8));
+        }
+    });
 }
 
 /// acc\[i\] += x\[i\].
 #[inline(never)]
 pub fn add(acc: &mut [i32], x: &[u8]) {
-    for (a, &x) in acc.iter_mut().zip(x) {
-        *a = a.wrapping_add(i32::from(x as i8));
-    }
+    wide(|| {
+        for (a, &x) in acc.iter_mut().zip(x) {
+            *a = a.wrapping_add(i32::from(x as i8));
+        }
+    });
 }
 
 /// best\[i\] = max(best\[i\], x\[i\]) as int8.
 #[inline(never)]
 pub fn max(best: &mut [u8], x: &[u8]) {
-    for (b, &x) in best.iter_mut().zip(x) {
-        *b = (*b as i8).max(x as i8) as u8;
-    }
+    wide(|| {
+        for (b, &x) in best.iter_mut().zip(x) {
+            *b = (*b as i8).max(x as i8) as u8;
+        }
+    });
 }
 
 /// Cuts int8 to `lo..=hi`; where `lo` exceeds `hi`, all become `hi`.
 #[inline(never)]
 pub fn clamp(v: &mut [u8], lo: i8, hi: i8) {
-    for v in v {
-        *v = (*v as i8).max(lo).min(hi) as u8;
-    }
+    wide(|| {
+        for v in v {
+            *v = (*v as i8).max(lo).min(hi) as u8;
+        }
+    });
 }
+
+#[cfg(all(test, carafe_simd))]
+mod host_tests;
 
 #[cfg(test)]
 mod tests {

@@ -16,12 +16,20 @@ pub const fn place(i: usize) -> usize {
 /// `x` begins with. What `w` lacks counts as zero.
 #[inline(never)]
 pub fn dot_pairs(x: &[u8], w: &[u8], first: usize) -> [i32; 2] {
+    #[cfg(carafe_simd)]
+    if let Some(sums) = vectors(x, w, first, false) {
+        return sums;
+    }
     dot(x, w, first, |x| i32::from(x as i8))
 }
 
 /// As [`dot_pairs`], x unsigned.
 #[inline(never)]
 pub fn dot_pairs_u8(x: &[u8], w: &[u8], first: usize) -> [i32; 2] {
+    #[cfg(carafe_simd)]
+    if let Some(sums) = vectors(x, w, first, true) {
+        return sums;
+    }
     dot(x, w, first, i32::from)
 }
 
@@ -73,6 +81,14 @@ fn dot(x: &[u8], w: &[u8], first: usize, element: impl Fn(u8) -> i32) -> [i32; 2
         add(x, weight(w, i));
     }
     split(whole, low)
+}
+
+/// The same by the vectors of the host, where groups of four begin and end with those of `w`.
+#[cfg(carafe_simd)]
+fn vectors(x: &[u8], w: &[u8], first: usize, unsigned: bool) -> Option<[i32; 2]> {
+    let groups = first.is_multiple_of(4) && w.len().is_multiple_of(8);
+    let [whole, low] = crate::host::dot_pairs(x, w.get(2 * first..).filter(|_| groups)?, unsigned)?;
+    Some(split(whole, low))
 }
 
 /// The two sums of S and A.

@@ -79,13 +79,22 @@ pub fn slide(
     }
     #[cfg(carafe_dsp)]
     return crate::arm::slide(lines, s, words, (weights, channels), out);
+    #[cfg(carafe_simd)]
+    if crate::host::slide(lines.slices(), s, (weights, channels), out) {
+        return Some(());
+    }
     #[cfg(not(carafe_dsp))]
     slide_portably(lines, s, (weights, channels), out)
 }
 
 /// [`slide`], whose arguments are checked.
 #[cfg(not(carafe_dsp))]
-fn slide_portably(lines: &Taps<'_, '_>, s: &Slide, (weights, channels): (&[u8], &[u8]), out: &mut [u8]) -> Option<()> {
+pub(crate) fn slide_portably(
+    lines: &Taps<'_, '_>,
+    s: &Slide,
+    (weights, channels): (&[u8], &[u8]),
+    out: &mut [u8],
+) -> Option<()> {
     let put = crate::Put { zero_point: s.zero_point, shift: 0, at: [0; crate::PIXELS] };
     let step = if s.wide { 2 } else { 1 };
     for row in 0..s.rows {

@@ -48,6 +48,10 @@ pub fn halves(first: i16, second: i16) -> u32 {
 pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
     #[cfg(carafe_dsp)]
     crate::arm::widen(to, x, unsigned);
+    #[cfg(carafe_simd)]
+    if crate::host::widen(to, x, unsigned) {
+        return;
+    }
     #[cfg(not(carafe_dsp))]
     widen_portably(to, x, unsigned);
 }
@@ -68,6 +72,10 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
     if crate::arm::tile(x, weights, channels, put, out) {
         return Some(());
     }
+    #[cfg(carafe_simd)]
+    if crate::host::tile(x, weights, channels, put, out) {
+        return Some(());
+    }
     tile_portably(x, weights, channels, put, out)
 }
 
@@ -83,7 +91,7 @@ pub fn widen_one(to: &mut [u32], words: usize, element: i16) {
 }
 
 #[cfg_attr(carafe_dsp, allow(dead_code))]
-fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
+pub(crate) fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
     let element = |x| crate::element(x, unsigned);
     let to = to.iter_mut().step_by(PIXELS);
     // The order of `pairs::place`.
@@ -94,7 +102,7 @@ fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
 
 /// [`tile`], whose arguments are checked.
 #[inline(never)]
-fn tile_portably(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
+pub(crate) fn tile_portably(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let block = x.len() / PIXELS * 4;
     for (pixel, &at) in put.at.iter().enumerate().rev() {
         let mut out = out.get_mut(at..)?.as_chunks_mut::<2>().0.iter_mut();

@@ -60,13 +60,17 @@ pub fn tiles(
     let columns = work.columns.get_mut(..inputs / 2 * PIXELS)?;
     #[cfg(carafe_dsp)]
     return crate::arm::tiles(lines, alike, (columns, work.windows), (weights, channels), put, out);
+    #[cfg(carafe_simd)]
+    if crate::host::tiles(lines.slices(), alike, (weights, channels), put, out) {
+        return Some(());
+    }
     #[cfg(not(carafe_dsp))]
     tiles_portably(lines, alike, (columns, work.windows), (weights, channels), put, out)
 }
 
 /// [`tiles`], whose arguments are checked.
 #[cfg(not(carafe_dsp))]
-fn tiles_portably(
+pub(crate) fn tiles_portably(
     lines: &Taps<'_, '_>,
     alike: &Alike,
     (columns, windows): (&mut [u32], &mut [u8]),
