@@ -107,11 +107,25 @@ fn every_core_gives_the_same_bits() {
 }
 
 #[test]
-fn a_board_without_such_firmware_is_refused() {
+fn the_host_is_timed() {
     let folder = tempfile::tempdir().unwrap();
     let blob = folder.path().join("digits.carafe").display().to_string();
     json(&["convert", &digits("digits.xml"), "-o", &blob, "--calibration", &digits("calib.npz"), "--json"]);
-    let output = carafe(&["bench", &blob, "--board", "host"]);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && error.contains(BOARD), "{error}");
+    let inspected = json(&["inspect", &blob, "--json"]);
+    let found = json(&["bench", &blob, "--board", "host", "--json"]);
+    let number = |key: &str| found[key].as_f64().unwrap_or_else(|| panic!("{key} in {found}"));
+    assert!(number("inferences_per_second") > 1.0 && number("inferences_per_second_all_threads") > 1.0, "{found}");
+    assert!(number("threads") >= 1.0 && number("inferences") >= 5.0, "{found}");
+    assert!(found["clock"].as_str().unwrap().contains("wall clock"), "{found}");
+    let ops = found["ops"].as_array().unwrap();
+    assert_eq!(ops.len(), inspected["ops"].as_array().unwrap().len());
+    for (op, known) in ops.iter().zip(inspected["ops"].as_array().unwrap()) {
+        for key in ["index", "kind", "macs"] {
+            assert_eq!(op[key], known[key], "{key}");
+        }
+        assert!(op["nanoseconds"].as_u64().unwrap() > 0 && op["steps"].as_u64().unwrap() > 0, "{op}");
+    }
+    let said = text(&["bench", &blob, "--board", "host"]);
+    assert!(said.contains("inferences a second on one thread") && said.contains("wall clock"), "{said}");
+    assert!(!said.contains("instructions"), "{said}");
 }

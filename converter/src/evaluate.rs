@@ -307,11 +307,13 @@ fn all<R: Send>(
         };
         return (0..source.len).map(one).collect();
     }
+    // Each thread keeps its session and memory from sample to sample.
+    let lane = || Lane::new(model, &mut []);
     (0..source.len)
         .into_par_iter()
-        .map(|index| {
-            let mut lane = Lane::new(model, &mut []).map_err(|source| EvaluateError::Run { index, source })?;
-            let result = work(&mut lane, index, (source.get)(index)?)?;
+        .map_init(lane, |lane, index| {
+            let lane = lane.as_mut().map_err(|&mut source| EvaluateError::Run { index, source })?;
+            let result = work(lane, index, (source.get)(index)?)?;
             progress(1 + done.fetch_add(1, Ordering::Relaxed));
             Ok(result)
         })

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use carafe::{Memory, Model, NodeId, OpCode, Probe, Registry, Rows, RunError, Session, Step};
+use carafe::{Memory, Model, NodeId, OpCode, Probe, Registry, Rows, Run, RunError, Session, Step};
 use carafe_protocol::{CRC, Counter, CounterKind, NodeTicks, Observe};
 
 use crate::Error;
@@ -17,7 +17,7 @@ pub struct Host {
     state: Vec<u8>,
 }
 
-const ID: &str = "host";
+pub(crate) const ID: &str = "host";
 
 impl Host {
     /// With every op there is.
@@ -37,11 +37,11 @@ impl Default for Host {
     }
 }
 
-fn refused(source: carafe::BlobError) -> Error {
+pub(crate) fn refused(source: carafe::BlobError) -> Error {
     Error::Blob { board: ID.to_owned(), source }
 }
 
-fn failed(source: RunError) -> Error {
+pub(crate) fn failed(source: RunError) -> Error {
     Error::Run { board: ID.to_owned(), source }
 }
 
@@ -85,32 +85,8 @@ impl Target for Host {
         let memory = Memory { main: &mut self.arena, fast: &mut self.fast };
         let mut watch = Watch::new(case.observe);
         let mut run = session.start_in(memory, &mut watch).map_err(failed)?;
-        let mut pushed = vec![0; case.inputs.len()];
-        for (index, input) in case.inputs.iter().enumerate() {
-            if !is_pushed(&model, index) {
-                run.set_input(index, input).map_err(failed)?;
-            }
-        }
-        let begun = Instant::now();
-        loop {
-            match run.step() {
-                Ok(Step::Done) => break,
-                Ok(_) if begun.elapsed() > limit => {
-                    return Err(Error::Timeout { board: ID.to_owned(), during: "the run", limit });
-                }
-                Ok(_) => {}
-                Err(RunError::NeedsInput { input }) => {
-                    let index = usize::from(input);
-                    let rest = case.inputs.get(index).and_then(|data| data.get(*pushed.get(index)?..));
-                    let row = model.input(index).and_then(|io| model.tensor(io.tensor)).map_or(0, |t| t.row_stride());
-                    let data = rest.and_then(|rest| rest.get(..row)).ok_or_else(|| failed(RunError::Input))?;
-                    run.push_rows(index, data).map_err(failed)?;
-                    pushed[index] += row;
-                }
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        let ticks = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let ticks = complete(&mut run, &case.inputs, limit)?;
+        let ticks = u64::try_from(ticks.as_nanos()).unwrap_or(u64::MAX);
         let outputs = (0..model.outputs()).map(|i| run.output(i).map(<[u8]>::to_vec));
         let mut outcome = Outcome {
             outputs: outputs.collect::<Result<_, _>>().map_err(failed)?,
@@ -124,6 +100,40 @@ impl Target for Host {
         outcome.profile = watch.profile;
         outcome.rows = watch.rows;
         Ok(outcome)
+    }
+}
+
+/// Gives a run its inputs, and takes it to its end; the time of the latter.
+pub(crate) fn complete<P: Probe>(
+    run: &mut Run<'_, '_, P>,
+    inputs: &[impl AsRef<[u8]>],
+    limit: Duration,
+) -> Result<Duration, Error> {
+    let model = run.model();
+    let mut pushed = vec![0; inputs.len()];
+    for (index, input) in inputs.iter().enumerate() {
+        if !is_pushed(model, index) {
+            run.set_input(index, input.as_ref()).map_err(failed)?;
+        }
+    }
+    let begun = Instant::now();
+    loop {
+        match run.step() {
+            Ok(Step::Done) => return Ok(begun.elapsed()),
+            Ok(_) if begun.elapsed() > limit => {
+                return Err(Error::Timeout { board: ID.to_owned(), during: "the run", limit });
+            }
+            Ok(_) => {}
+            Err(RunError::NeedsInput { input }) => {
+                let index = usize::from(input);
+                let rest = inputs.get(index).and_then(|data| data.as_ref().get(*pushed.get(index)?..));
+                let row = model.input(index).and_then(|io| model.tensor(io.tensor)).map_or(0, |t| t.row_stride());
+                let data = rest.and_then(|rest| rest.get(..row)).ok_or_else(|| failed(RunError::Input))?;
+                run.push_rows(index, data).map_err(failed)?;
+                pushed[index] += row;
+            }
+            Err(error) => return Err(failed(error)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! * [`Suite`] is a list of cases; [`Suite::run`] runs it on several targets and compares the bits.
 //! * [`LayerDiff::run`] finds the first row of the first tensor that two targets make different.
 //! * [`firmware::build`] makes a board's firmware from the checkout; [`bench::measure`] one for a single model, and counts
-//!   its instructions.
+//!   its instructions; [`pace::measure`] says how fast the host runs it.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -34,6 +34,7 @@ mod error;
 pub mod firmware;
 mod host;
 mod layer_diff;
+pub mod pace;
 mod qemu;
 pub mod sample;
 mod suite;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use carafe::blob::StringKind;
 use carafe::{Model, OpCode};
-use carafe_boards::Board;
+use carafe_boards::{Board, How};
 use carafe_hil::bench::{self, Measurement};
 use serde::Serialize;
 
@@ -12,19 +12,20 @@ use crate::ui::{DIM, HEADING, Ui};
 use crate::words::{self, Align};
 use crate::{board, files};
 
-/// Count instructions, memory and flash of a blob, in a firmware built for it
+/// Count instructions, memory and flash of a blob, in a firmware built for it; or time it on this machine
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Instructions are counted exactly, on an emulator; they are no cycles.\n\nExample:\n  carafe bench \
-                  kws.carafe --board qemu-mps2-an386"
+    after_help = "Instructions are counted exactly, on an emulator; they are no cycles. On the host there are times in place of \
+                  them, by the wall clock of this machine.\n\nExamples:\n  carafe bench kws.carafe --board \
+                  qemu-mps2-an386\n  carafe bench kws.carafe --board host"
 )]
 pub struct Args {
     /// The blob
     #[arg(value_name = "FILE.carafe")]
-    file: PathBuf,
+    pub file: PathBuf,
     /// Where to run; `carafe boards` lists them
     #[arg(long, value_name = "NAME", value_parser = board::parser())]
-    board: &'static Board,
+    pub board: &'static Board,
 }
 
 #[derive(Serialize)]
@@ -68,6 +69,9 @@ struct Op {
 
 /// Measures.
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    if args.board.how == How::Host {
+        return super::pace::run(args, ui);
+    }
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
     ui.note(&format!(
@@ -84,19 +88,18 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     ui.answer(&json, || text(&json, ui))
 }
 
+/// What an op is: kind, name, shape of the result, multiply-accumulates.
+pub fn place(model: &Model<'_>, index: u16) -> Option<(&'static str, Option<String>, [u16; 3], u64)> {
+    let node = model.node(index).ok()?;
+    let name = model.strings().find(StringKind::Node, index).map(str::to_owned);
+    Some((OpCode(node.header.op).name(), name, [node.out.h, node.out.w, node.out.c], model.need(index)?.macs.into()))
+}
+
 fn json(board: &Board, model: &Model<'_>, found: &Measurement, firmware: String) -> Json {
     let macs = macs(model);
     let op = |(index, count): (u16, &bench::OpCount)| {
-        let node = model.node(index).ok()?;
-        Some(Op {
-            index,
-            kind: OpCode(node.header.op).name(),
-            name: model.strings().find(StringKind::Node, index).map(str::to_owned),
-            shape: [node.out.h, node.out.w, node.out.c],
-            macs: model.need(index)?.macs.into(),
-            steps: count.steps,
-            instructions: count.instructions,
-        })
+        let (kind, name, shape, macs) = place(model, index)?;
+        Some(Op { index, kind, name, shape, macs, steps: count.steps, instructions: count.instructions })
     };
     Json {
         board: board.name,

@@ -11,3 +11,4 @@ pub mod layer_diff;
 pub mod run;
 
 mod check;
+mod pace;

@@ -22,6 +22,8 @@ std::thread_local! {
     static TILE: RefCell<Vec<[Lanes; PIXELS]>> = const { RefCell::new(Vec::new()) };
     /// The bytes of a window.
     static WINDOW: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The columns of a line, three lines high.
+    static LINE: RefCell<Vec<[Lanes; 2]>> = const { RefCell::new(Vec::new()) };
     /// The column of a dense layer.
     static COLUMN: RefCell<Vec<[Lanes; 1]>> = const { RefCell::new(Vec::new()) };
 }
@@ -96,7 +98,7 @@ pub fn dot_pairs(x: &[u8], w: &[u8], unsigned: bool) -> Option<[i32; 2]> {
 
 /// [`crate::slide`], whose arguments are checked. False if it is not for this machine.
 pub fn slide(lines: &[&[u8]], s: &Slide, (weights, channels): (&[u8], &[u8]), out: &mut [u8]) -> bool {
-    with_avx2!(plane(lines, s, (weights, channels), out))
+    with_avx2!(LINE.with_borrow_mut(|columns| plane(lines, s, (weights, channels), columns, out)))
 }
 
 /// The weights of four channels in the order of [`crate::Stream`]. False if it is not for this machine.
@@ -152,25 +154,34 @@ fn load_some(bytes: &[u8]) -> Lanes {
 /// Words of three pixels in turn, pixel by pixel, with zeros behind the last.
 #[target_feature(enable = "avx2")]
 fn split(x: &[u32], columns: &mut Vec<[Lanes; PIXELS]>) {
-    let one = |x: &[u32; 24]| {
-        // SAFETY: 24 words are there.
-        let [a, b, c] = [0, 8, 16].map(|at| unsafe { _mm256_loadu_si256(x.as_ptr().add(at).cast()) });
-        let pick = |a, b, c| _mm256_blend_epi32::<0b0010_0100>(_mm256_blend_epi32::<0b1001_0010>(a, b), c);
-        [
-            _mm256_permutevar8x32_epi32(pick(a, b, c), _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5)),
-            _mm256_permutevar8x32_epi32(pick(c, a, b), _mm256_setr_epi32(1, 4, 7, 2, 5, 0, 3, 6)),
-            _mm256_permutevar8x32_epi32(pick(b, c, a), _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7)),
-        ]
-    };
     let (whole, rest) = x.as_chunks::<24>();
     columns.clear();
-    columns.extend(whole.iter().map(one));
+    for x in whole {
+        columns.push(split_24(x));
+    }
     let rest = rest.get(..rest.len() / PIXELS * PIXELS).unwrap_or_default();
     if !rest.is_empty() {
         let mut last = [0; 24];
         last.iter_mut().zip(rest).for_each(|(to, x)| *to = *x);
-        columns.push(one(&last));
+        columns.push(split_24(&last));
     }
+}
+
+/// As [`split`], of eight words of each.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn split_24(x: &[u32; 24]) -> [Lanes; PIXELS] {
+    let at = x.as_ptr();
+    // SAFETY: 24 words are there.
+    let (a, b, c) = unsafe {
+        (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(8).cast()), _mm256_loadu_si256(at.add(16).cast()))
+    };
+    let pick = |a, b, c| _mm256_blend_epi32::<0b0010_0100>(_mm256_blend_epi32::<0b1001_0010>(a, b), c);
+    [
+        _mm256_permutevar8x32_epi32(pick(a, b, c), _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5)),
+        _mm256_permutevar8x32_epi32(pick(c, a, b), _mm256_setr_epi32(1, 4, 7, 2, 5, 0, 3, 6)),
+        _mm256_permutevar8x32_epi32(pick(b, c, a), _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7)),
+    ]
 }
 
 /// The order of [`crate::place`] for sixteen bytes.
@@ -250,11 +261,10 @@ fn scatter(to: &mut [u32], x: &[u8], unsigned: bool) {
         ];
         // SAFETY: 24 words are there.
         unsafe {
-            let at = [0, 8, 16].map(|word| at.add(word).cast::<Lanes>());
-            let [a, b, c] = at.map(|at| _mm256_loadu_si256(at));
-            _mm256_storeu_si256(at[0], _mm256_blend_epi32::<0b0100_1001>(a, spread[0]));
-            _mm256_storeu_si256(at[1], _mm256_blend_epi32::<0b1001_0010>(b, spread[1]));
-            _mm256_storeu_si256(at[2], _mm256_blend_epi32::<0b0010_0100>(c, spread[2]));
+            let (a, b, c) = (at.cast::<Lanes>(), at.add(8).cast(), at.add(16).cast());
+            _mm256_storeu_si256(a, _mm256_blend_epi32::<0b0100_1001>(_mm256_loadu_si256(a), spread[0]));
+            _mm256_storeu_si256(b, _mm256_blend_epi32::<0b1001_0010>(_mm256_loadu_si256(b), spread[1]));
+            _mm256_storeu_si256(c, _mm256_blend_epi32::<0b0010_0100>(_mm256_loadu_si256(c), spread[2]));
         }
     }
     crate::tile::widen_portably(to, x, unsigned);
@@ -505,10 +515,20 @@ fn both(first: __m128i, second: __m128i) -> Lanes {
     _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second))
 }
 
+// Loops are written out below and above: closures that others call are not made for these vectors.
+
 /// Eight channels at a time. What a column of the operand is made of three lines serves all windows that it is in.
 #[target_feature(enable = "avx2")]
-fn plane(lines: &[&[u8]], s: &Slide, (weights, channels): (&[u8], &[u8]), out: &mut [u8]) {
+fn plane(
+    lines: &[&[u8]],
+    s: &Slide,
+    (weights, channels): (&[u8], &[u8]),
+    columns: &mut Vec<[Lanes; 2]>,
+    out: &mut [u8],
+) {
     let (none, padding) = (_mm_setzero_si128(), _mm_set1_epi8(s.zero));
+    let step = if s.wide { 2 } else { 1 };
+    let behind = (step * (s.width - 1) + 3).saturating_sub(s.pad + s.columns);
     for (group, channels) in channels.chunks(64).enumerate() {
         let (c, made) = (8 * group, channels.len() / 8);
         let parameters = Channels::of(channels);
@@ -517,27 +537,33 @@ fn plane(lines: &[&[u8]], s: &Slide, (weights, channels): (&[u8], &[u8]), out: &
             [both(tap(0), tap(1)), both(tap(2), none)]
         });
         for row in 0..s.rows {
-            let Some([a, b, d]) = lines.get(row * s.down..).and_then(<[&[u8]]>::first_chunk) else { return };
-            let column = |x: usize| {
-                let [a, b, d] = match x.checked_sub(s.pad).filter(|&x| x < s.columns) {
-                    Some(x) => [a, b, d].map(|line| match line.is_empty() {
-                        true => padding,
-                        false => eight(line, x * s.pixel + c),
-                    }),
-                    None => [padding; 3],
-                };
-                [both(a, b), both(d, none)]
-            };
-            let mut window = [column(0), column(0), if s.wide { column(0) } else { column(1) }];
-            for x in 0..s.width {
-                window = if s.wide {
-                    [window[2], column(2 * x + 1), column(2 * x + 2)]
-                } else {
-                    [window[1], window[2], column(x + 2)]
-                };
+            let Some(lines) = lines.get(row * s.down..).and_then(<[&[u8]]>::first_chunk::<3>) else { return };
+            let whole = lines.iter().filter(|line| !line.is_empty()).map(|line| line.len()).min().unwrap_or(0);
+            let pad = [both(padding, padding), both(padding, none)];
+            columns.clear();
+            columns.resize(s.pad, pad);
+            for x in 0..s.columns {
+                let from = x * s.pixel + c;
+                let mut taps = [padding; 3];
+                for (tap, line) in taps.iter_mut().zip(lines) {
+                    if line.is_empty() {
+                        continue;
+                    }
+                    *tap = if from + 8 <= whole {
+                        // SAFETY: no line that is there is shorter than `whole`.
+                        unsafe { _mm_loadl_epi64(line.as_ptr().add(from).cast()) }
+                    } else {
+                        eight(line, from)
+                    };
+                }
+                columns.push([both(taps[0], taps[1]), both(taps[2], none)]);
+            }
+            columns.resize(columns.len() + behind, pad);
+            for (x, window) in columns.windows(3).step_by(step).take(s.width).enumerate() {
                 let mut acc = parameters.bias;
-                for (x, w) in window.iter().flatten().zip(kernel.iter().flatten()) {
-                    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(*x, *w));
+                for (x, w) in window.iter().zip(&kernel) {
+                    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x[0], w[0]));
+                    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x[1], w[1]));
                 }
                 let to = row * s.out_row + x * s.out_step + c;
                 if let Some(out) = out.get_mut(to..).and_then(|out| out.get_mut(..made)) {
