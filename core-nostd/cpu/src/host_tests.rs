@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn rows_of_tiles_are_equal(
         seed: u64,
-        (lines, run, tiles) in (1usize..5, 1usize..60, 1usize..4),
+        (lines, run, tiles) in (1usize..5, 1usize..60, 1usize..8),
         (distance, gap, begin) in (0usize..70, 0usize..5, 0usize..9),
         (pairs, zero_point, shift) in (1usize..11, any::<i8>(), 0u8..32),
         (unsigned, odd) in (any::<bool>(), any::<bool>()),

@@ -11,6 +11,9 @@ use crate::put::{PIXELS, Put, Run};
 use crate::slide::Slide;
 use crate::tiles::Alike;
 
+#[path = "x86_many.rs"]
+mod many;
+
 /// Sixteen int16, or eight words.
 type Lanes = __m256i;
 
@@ -49,6 +52,9 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
 
 /// [`crate::tiles`], whose arguments are checked. False if it is not for this machine.
 pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8]), put: &Put, out: &mut [u8]) -> bool {
+    if PIXELS * alike.tiles >= many::MANY {
+        return with_avx2!(many::tiles(lines, alike, (weights, channels), put, out));
+    }
     let inputs = (alike.run * lines.len()).next_multiple_of(4);
     with_avx2!(TILE.with_borrow_mut(|columns| WINDOW.with_borrow_mut(|window| {
         for tile in 0..alike.tiles {
@@ -225,8 +231,8 @@ fn part_of(line: &[u8], from: usize, run: usize) -> &[u8] {
 
 /// Makes one pixel's column of the bytes `from..from + run` of all lines.
 #[target_feature(enable = "avx2")]
-fn fill(
-    columns: &mut [[Lanes; PIXELS]],
+fn fill<const P: usize>(
+    columns: &mut [[Lanes; P]],
     slot: usize,
     lines: &[&[u8]],
     (from, run, unsigned): (usize, usize, bool),
@@ -318,7 +324,7 @@ fn product<const P: usize>(
             let acc = _mm256_add_epi32(gather(*sums), channels.bias);
             let bytes = channels.finish(acc, put.zero_point, put.shift);
             let at = at + 2 * PAIRS * group;
-            if let Some(out) = out.get_mut(at..).and_then(|out| out.get_mut(..2 * pairs)) {
+            if let Some(out) = out.get_mut(at..at + 2 * pairs) {
                 store(out, bytes);
             }
         }
@@ -566,7 +572,7 @@ fn plane(
                     acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x[1], w[1]));
                 }
                 let to = row * s.out_row + x * s.out_step + c;
-                if let Some(out) = out.get_mut(to..).and_then(|out| out.get_mut(..made)) {
+                if let Some(out) = out.get_mut(to..to + made) {
                     store(out, parameters.finish(acc, s.zero_point, 0));
                 }
             }
