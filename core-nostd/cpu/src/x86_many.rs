@@ -109,10 +109,16 @@ fn make<const P: usize>(
             fill(columns, slot, lines, (from, alike.run, alike.unsigned), window);
         }
     });
+    let vnni = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vnni");
     let mut turned = turned.as_chunks().0.chunks_exact(columns.len());
     for (two, channels) in channels.chunks(2 * 16 * PAIRS).enumerate() {
         let first = 2 * two * CHANNELS;
         match (turned.next(), turned.next()) {
+            (Some(a), Some(b)) if vnni => {
+                // SAFETY: this machine has it.
+                let acc = unsafe { product_of_512_bits(columns, [a, b], words) };
+                finish(acc, channels, (&place, first), out);
+            }
             (Some(a), Some(b)) => finish(product(columns, [a, b], words), channels, (&place, first), out),
             (Some(a), None) => finish(product(columns, [a], words), channels, (&place, first), out),
             _ => {}
@@ -149,6 +155,33 @@ fn product<const P: usize, const G: usize>(
     acc
 }
 
+/// As [`product`], of sixteen channels as one vector.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn product_of_512_bits<const P: usize>(
+    columns: &[[Lanes; P]],
+    turned: [&[[Lanes; 8]]; 2],
+    words: usize,
+) -> [[Lanes; 2]; P] {
+    let mut acc = [_mm512_setzero_si512(); P];
+    let turned = turned.map(|turned| &turned[..columns.len()]);
+    for (at, x) in columns.iter().enumerate() {
+        // SAFETY: a vector is eight words.
+        let x = unsafe { &*core::ptr::from_ref(x).cast::<[[i32; 8]; P]>() };
+        for k in 0..(words - 8 * at).min(8) {
+            let [a, b] = [turned[0][at][k], turned[1][at][k]];
+            let w = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
+            for (acc, x) in acc.iter_mut().zip(x) {
+                *acc = _mm512_dpwssd_epi32(*acc, _mm512_set1_epi32(x[k]), w);
+            }
+        }
+    }
+    let mut halves = [[_mm256_setzero_si256(); 2]; P];
+    for (halves, acc) in halves.iter_mut().zip(acc) {
+        *halves = [_mm512_castsi512_si256(acc), _mm512_extracti64x4_epi64::<1>(acc)];
+    }
+    halves
+}
+
 /// Puts results where they go.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -169,6 +202,51 @@ fn finish<const P: usize, const G: usize>(
             if let Some(out) = out.get_mut(to..to + made) {
                 store(out, bytes);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Any vectors, the same ones of the same seed.
+    fn lanes(seed: u64) -> impl FnMut() -> Lanes {
+        let mut state = seed | 1;
+        let mut word = move || {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            (state >> 32) as u32
+        };
+        move || {
+            let words: [u32; 8] = core::array::from_fn(|_| word());
+            // SAFETY: a vector is eight words.
+            unsafe { core::mem::transmute(words) }
+        }
+    }
+
+    fn bits<const P: usize>(acc: [[Lanes; 2]; P]) -> Vec<[u32; 8]> {
+        // SAFETY: a vector is eight words.
+        acc.into_iter().flatten().map(|acc| unsafe { core::mem::transmute(acc) }).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn both_widths_are_equal(seed: u64, words in 1usize..60) {
+            let wide = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vnni");
+            if !wide || !std::is_x86_feature_detected!("avx2") {
+                std::println!("skipped: both widths: this machine lacks one");
+                return Ok(());
+            }
+            let (mut lanes, vectors) = (lanes(seed), words.div_ceil(8));
+            let columns: Vec<[Lanes; AT_ONCE]> = (0..vectors).map(|_| core::array::from_fn(|_| lanes())).collect();
+            let [a, b]: [Vec<[Lanes; 8]>; 2] =
+                core::array::from_fn(|_| (0..vectors).map(|_| core::array::from_fn(|_| lanes())).collect());
+            // SAFETY: this machine has both.
+            let [one, other] = unsafe {
+                [product(&columns, [&a, &b], words), product_of_512_bits(&columns, [&a, &b], words)]
+            };
+            prop_assert_eq!(bits(one), bits(other));
         }
     }
 }
