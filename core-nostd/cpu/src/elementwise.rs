@@ -16,13 +16,15 @@ pub fn add_scaled(a: &mut [u8], b: &[u8], s: &Scaled) {
     #[cfg(carafe_dsp)]
     crate::arm::add_scaled(a, b, s);
     #[cfg(not(carafe_dsp))]
-    for (a, &b) in a.iter_mut().zip(b) {
-        let sum = i32::from(*a as i8)
-            .wrapping_mul(s.multipliers[0])
-            .wrapping_add(i32::from(b as i8).wrapping_mul(s.multipliers[1]))
-            .wrapping_add(s.constant);
-        *a = (sum >> (s.shift & 31)).clamp(-128, 127) as i8 as u8;
-    }
+    crate::wide(|| {
+        for (a, &b) in a.iter_mut().zip(b) {
+            let sum = i32::from(*a as i8)
+                .wrapping_mul(s.multipliers[0])
+                .wrapping_add(i32::from(b as i8).wrapping_mul(s.multipliers[1]))
+                .wrapping_add(s.constant);
+            *a = (sum >> (s.shift & 31)).clamp(-128, 127) as i8 as u8;
+        }
+    });
 }
 
 /// acc\[i\] += Σ x\[i\] over pixels of as many channels, each `step` bytes behind the one before.

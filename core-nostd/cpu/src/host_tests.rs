@@ -67,7 +67,7 @@ proptest! {
         (lines, run, tiles) in (1usize..5, 1usize..60, 1usize..8),
         (distance, gap, begin) in (0usize..70, 0usize..5, 0usize..9),
         (pairs, zero_point, shift) in (1usize..11, any::<i8>(), 0u8..32),
-        (unsigned, odd) in (any::<bool>(), any::<bool>()),
+        (unsigned, odd, byte, absent) in (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>()),
         mut list in some(any::<u32>(), TAPS),
     ) {
         if !there() {
@@ -75,10 +75,15 @@ proptest! {
         }
         let inputs = (lines * run).next_multiple_of(4);
         let last = PIXELS * tiles - 1;
-        let alike = Alike { run, distance, unsigned, tiles, out_step: 2 * pairs + gap };
+        let zero = crate::element(byte, unsigned);
+        let alike = Alike { run, distance, unsigned, zero, tiles, out_step: 2 * pairs + gap };
         let x: Vec<_> = (0..lines as u64).map(|k| bytes(seed ^ k, last * distance + run + 1)).collect();
         let mut taps = Taps::new(&mut list);
-        x.iter().for_each(|x| taps.push(x).unwrap());
+        for (k, x) in x.iter().enumerate() {
+            // Lines of the padding come in words.
+            let pad = run % 4 == 0 && absent >> k & 1 == 1;
+            if pad { taps.pad().unwrap() } else { taps.push(x).unwrap() }
+        }
         let (weights, channels) = (bytes(seed ^ 7, 2 * inputs * pairs), bytes(seed ^ 8, 16 * pairs + 8 * usize::from(odd)));
         let put = Put { zero_point, shift, at: [begin; PIXELS] };
         let mut want = bytes(seed ^ 9, begin + last * alike.out_step + 2 * pairs + 3);

@@ -61,7 +61,7 @@ pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8])
             columns.resize(inputs.div_ceil(16), [_mm256_setzero_si256(); PIXELS]);
             let at = [0, 1, 2].map(|slot| PIXELS * tile + slot);
             for (slot, pixel) in at.into_iter().enumerate() {
-                fill(columns, slot, lines, (pixel * alike.distance, alike.run, alike.unsigned), window);
+                fill(columns, slot, lines, (pixel, alike), window);
             }
             let at = at.map(|pixel| put.at[0] + pixel * alike.out_step);
             product(columns, (weights, 2 * inputs), channels, put, at, out);
@@ -224,30 +224,32 @@ fn widened(x: __m128i, unsigned: bool) -> Lanes {
     if unsigned { _mm256_cvtepu8_epi16(x) } else { _mm256_cvtepi8_epi16(x) }
 }
 
-/// Bytes of a line; nothing if it is too short.
-fn part_of(line: &[u8], from: usize, run: usize) -> &[u8] {
-    line.get(from..).and_then(|line| line.get(..run)).unwrap_or_default()
-}
-
-/// Makes one pixel's column of the bytes `from..from + run` of all lines.
+/// Makes the column of a pixel: a line after the other, of which those in the padding are zeros.
 #[target_feature(enable = "avx2")]
 fn fill<const P: usize>(
     columns: &mut [[Lanes; P]],
     slot: usize,
     lines: &[&[u8]],
-    (from, run, unsigned): (usize, usize, bool),
+    (pixel, alike): (usize, &Alike),
     window: &mut Vec<u8>,
 ) {
+    let (from, run) = (pixel * alike.distance, alike.run);
+    let part = |line| <[u8]>::get(line, from..).and_then(|line| line.get(..run));
     let window = match lines {
-        [one] => part_of(one, from, run),
+        [one] if !one.is_empty() => part(one).unwrap_or_default(),
         _ => {
             window.clear();
-            lines.iter().for_each(|one| window.extend_from_slice(part_of(one, from, run)));
+            for line in lines {
+                match part(line).filter(|_| !line.is_empty()) {
+                    Some(part) => window.extend_from_slice(part),
+                    None => window.resize(window.len() + run, alike.zero as u8),
+                }
+            }
             &window[..]
         }
     };
     for (column, x) in columns.iter_mut().zip(sixteens(window)) {
-        column[slot] = widened(order(load_half(&x)), unsigned);
+        column[slot] = widened(order(load_half(&x)), alike.unsigned);
     }
 }
 

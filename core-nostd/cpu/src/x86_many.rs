@@ -105,8 +105,7 @@ fn make<const P: usize>(
 ) {
     WINDOW.with_borrow_mut(|window| {
         for slot in 0..P {
-            let from = (place.pixel + slot) * alike.distance;
-            fill(columns, slot, lines, (from, alike.run, alike.unsigned), window);
+            fill(columns, slot, lines, (place.pixel + slot, alike), window);
         }
     });
     let vnni = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vnni");
