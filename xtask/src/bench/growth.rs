@@ -15,6 +15,8 @@ const SIZES: [(usize, usize); 4] = [(16, 16), (32, 16), (64, 16), (128, 16)];
 const CHANNELS: [(usize, usize); 4] = [(32, 8), (32, 16), (32, 32), (32, 64)];
 /// Samples to calibrate with. What they are changes no count.
 const SAMPLES: usize = 4;
+/// Ranges without a search: they change no count either.
+pub const QUICKLY: [&str; 4] = ["--observer", "minmax", "--bias-correction", "off"];
 
 /// Networks that differ in one thing.
 #[derive(Debug, Serialize)]
@@ -70,7 +72,6 @@ fn point(tool: &Tool, folder: &Path, board: &'static Board, (size, channels): (u
     let arguments =
         [&file("xml").display().to_string(), "--calibration", &file("npy").display().to_string()].map(str::to_owned);
     let blob = file("carafe");
-    let quickly = ["--observer", "minmax", "--bias-correction", "off"];
-    tool.convert(&arguments, &[&quickly[..], &["--push-rows", "--board", board.name]].concat(), &blob)?;
+    tool.convert(&arguments, &[&QUICKLY[..], &["--push-rows", "--board", board.name]].concat(), &blob)?;
     Ok(Point { size, channels, counted: tool.bench(&blob, board, &[])? })
 }

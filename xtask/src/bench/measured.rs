@@ -20,7 +20,7 @@ pub struct Measured {
     pub compiler: String,
     /// Model by model.
     pub models: Vec<Model>,
-    /// None if it failed.
+    /// None if it failed, or was not asked for.
     pub growth: Option<Growth>,
     /// What could not be measured, and why.
     pub left_out: Vec<String>,
@@ -75,17 +75,24 @@ pub struct Place<'p> {
     pub folder: &'p Path,
 }
 
-/// Measures models on boards, and growth. What fails is named in the result, and does not keep the rest from being
+/// Measures models on boards, and growth if asked for. What fails is named in the result, and does not keep the rest from being
 /// measured.
-pub fn measure(tool: &Tool, place: &Place<'_>, models: &[&'static Source], boards: &[&'static Board]) -> Measured {
+pub fn measure(
+    tool: &Tool,
+    place: &Place<'_>,
+    models: &[&'static Source],
+    boards: &[&'static Board],
+    growth: bool,
+) -> Measured {
     let mut all = Measured::default();
+    let parts = models.len() + usize::from(growth);
     for (i, source) in (1..).zip(models) {
-        eprintln!("[{i}/{}] {}", models.len() + 1, source.name);
+        eprintln!("[{i}/{parts}] {}", source.name);
         let model = model(tool, place, source, boards, &mut all.left_out);
         all.models.push(model);
     }
-    eprintln!("[{0}/{0}] growth", models.len() + 1);
-    if let Some(board) = main_board(boards).or(boards.first().copied()) {
+    if let Some(board) = main_board(boards).or(boards.first().copied()).filter(|_| growth) {
+        eprintln!("[{parts}/{parts}] growth");
         all.growth = keep(growth::measure(tool, place.folder, board), "growth", &mut all.left_out);
     }
     all
@@ -130,7 +137,7 @@ fn model(
     }
     let Some(board) = main_board(boards) else { return model };
     for options in ARENAS {
-        let what = format!("{} with `{}`", source.name, options.join(" "));
+        let what = format!("arena of {} with `{}`", source.name, options.join(" "));
         eprintln!("  {what}");
         let options_here = [options, &["--board", board.name]].concat();
         let conversion = keep(tool.convert(&arguments, &options_here, &file("arena")), &what, left_out);

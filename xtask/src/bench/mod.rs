@@ -27,13 +27,16 @@ use tool::Tool;
 /// The page, from the root of the checkout.
 const PAGE: &str = "docs/BENCHMARKS.md";
 
+/// What `--model` calls the networks that are made here.
+const GROWTH: &str = "growth";
+
 /// What is to be measured.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Measure on this board only; may be repeated. The page is then printed, not written
     #[arg(long, value_name = "NAME")]
     board: Vec<String>,
-    /// Measure this model only; may be repeated. The page is then printed, not written
+    /// Measure this model only, or `growth`; may be repeated. The page is then printed, not written
     #[arg(long, value_name = "NAME")]
     model: Vec<String>,
     /// Print one JSON object on stdout; messages go to stderr
@@ -52,7 +55,8 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let folder = workspace.target_dir.join("bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let place = Place { assets: &assets, root: &workspace.root, folder: &folder };
-    let mut measured = measured::measure(&tool, &place, &there, &boards);
+    let growth = arguments.model.is_empty() || arguments.model.iter().any(|name| name == GROWTH);
+    let mut measured = measured::measure(&tool, &place, &there, &boards, growth);
     measured.compiler = output_of("rustc", &["--version"]).unwrap_or_default().trim().to_owned();
     let why = |source: &&Source| format!("{}: not in {} (set CARAFE_ASSETS)", source.name, assets.display());
     measured.left_out.extend(missing.iter().map(why));
@@ -103,8 +107,8 @@ fn boards(names: &[String]) -> Result<Vec<&'static Board>> {
 fn models(names: &[String]) -> Result<Vec<&'static Source>> {
     let all = const { &models::ALL };
     for name in names {
-        if Source::find(name).is_none() {
-            let all: Vec<&str> = all.iter().map(|source| source.name).collect();
+        if Source::find(name).is_none() && name != GROWTH {
+            let all: Vec<&str> = all.iter().map(|source| source.name).chain([GROWTH]).collect();
             bail!("there is no model `{name}`; models are {}", all.join(", "));
         }
     }
@@ -122,6 +126,6 @@ mod tests {
         assert!(models(&names("nonesuch")).unwrap_err().to_string().contains("str_ww"));
         let two: Vec<_> = ["vww", "ad"].map(str::to_owned).into();
         assert_eq!(models(&two).unwrap().iter().map(|source| source.name).collect::<Vec<_>>(), ["vww", "ad"]);
-        assert_eq!(models(&[]).unwrap().len(), 6);
+        assert_eq!((models(&[]).unwrap().len(), models(&names(GROWTH)).unwrap().len()), (6, 0));
     }
 }

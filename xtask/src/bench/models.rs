@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::npy;
 
 /// A network.
+#[derive(Debug)]
 pub struct Source {
     /// Its name, as `--model` takes it.
     pub name: &'static str,
@@ -97,7 +98,11 @@ impl Source {
         let all: Vec<f32> =
             bytes.chunks_exact(4).filter_map(|b| Some(f32::from_le_bytes(b.try_into().ok()?))).collect();
         let windows: Vec<f32> = all.windows(5 * FRAME).step_by(4 * FRAME).flatten().copied().collect();
-        npy::write(&root.join(WINDOWS), &[windows.len() / (5 * FRAME), 5 * FRAME], &windows)
+        let path = root.join(WINDOWS);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        npy::write(&path, &[windows.len() / (5 * FRAME), 5 * FRAME], &windows)
     }
 }
 

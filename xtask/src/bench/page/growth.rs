@@ -2,17 +2,21 @@
 
 use super::table::{Table, count, ratio};
 use super::{core, cpu_of};
-use crate::bench::growth::Point;
+use crate::bench::growth::{Point, QUICKLY};
 use crate::bench::measured::Measured;
 
 /// Two tables.
 pub fn section(measured: &Measured) -> Option<String> {
     let growth = measured.growth.as_ref()?;
     let core = core(cpu_of(growth.board));
+    let quickly = QUICKLY.join(" ");
     Some(format!(
         "## Growth, {core}\n\nA network of three convolutions of 3×3, a mean of the map and a dense layer, its input three \
-         channels deep and pushed row by\nrow. Instructions by MAC stay where they are, and the arena grows with the rows of \
-         the maps, not with their area.\n\nWith the size of the input:\n\n{}\nWith the channels of the maps:\n\n{}",
+         channels deep and pushed row by\nrow. Instructions by MAC do not grow with the model: they fall, since what a row or \
+         a pixel takes once is spread over more\nMACs. The arena grows with the rows of the maps, not with their \
+         area.\n\nWith the size of the input:\n\n{}\nWith the channels of the maps:\n\n{}\n`cargo xtask bench` leaves the \
+         networks and their samples in `target/bench`; they are converted with\n`{quickly} --push-rows`: ranges change no count, so none are \
+         searched for.\n",
         table(&growth.sizes),
         table(&growth.channels)
     ))

@@ -21,8 +21,8 @@ instead of writing.
 
 Instructions are those of the emulated core, counted one by one, for one inference as a product makes it: start, copy of
 the input, every step. **They are no cycles**, and no board has been measured. Estimated cycles are left out: they take a
-model of the pipeline and a counter that knows it, which are not part of this repository. What comes out of every
-inference that was counted was compared with what the converter computed, bit by bit.
+model of the pipeline and a counter that knows it, which are not part of this repository. Each
+program that was counted gave the bits that the converter computed, by their CRC.
 ";
 
 /// The whole page.
@@ -55,18 +55,18 @@ fn cpu_of(board: &str) -> &'static str {
 }
 
 fn commands(measured: &Measured) -> String {
-    let mut text = format!(
-        "## Commands\n\nAll of this page: `cargo xtask bench`, with the models in the folder that `CARAFE_ASSETS` names. \
-         One by one, with `BOARD` one of the names above:\n\n```sh\n"
-    );
+    let mut text =
+        "## Commands\n\nAll of this page is made by `cargo xtask bench`, with models and data in the folder that \
+                    `CARAFE_ASSETS` names. One by\none, `BOARD` one of the names above, with the further options that \
+                    tables name:\n\n```sh\n"
+            .to_owned();
     for source in measured.models.iter().filter_map(|model| Source::find(model.name)) {
         let arguments = source.arguments(models::ASSETS).join(" ");
         text.push_str(&format!("carafe convert {arguments} --board BOARD -o {}.carafe\n", source.name));
     }
     text.push_str("carafe bench MODEL.carafe --board BOARD\n```\n\n");
     text.push_str(
-        "The samples of `ad` are windows of five frames of the spectrogram in `$CARAFE_ASSETS/data/ad`, 640 \
-                   numbers each.\n",
+        "The samples of `ad` are windows of five frames of the spectrogram in `$CARAFE_ASSETS/data/ad`, 640 numbers each.\n",
     );
     if !measured.compiler.is_empty() {
         text.push_str(&format!("Compiled by {}.\n", measured.compiler));
