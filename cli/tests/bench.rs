@@ -80,6 +80,11 @@ fn counts_the_bundled_model() {
     assert!(again.contains(&with_commas(total)), "{total} is not in: {again}");
     assert!(again.contains("Conv2d") && again.contains("choice of steps"), "{again}");
 
+    // Compiled for flash it is slower, and takes less.
+    let small = json(&["bench", &blob, "--board", BOARD, "--small", "--json"]);
+    assert!(number(&small["instructions"]) > total, "{small}");
+    assert!(number(&small["flash"]["runtime_bytes"]) < number(&found["flash"]["runtime_bytes"]), "{small}");
+
     // Rows pushed one by one are an inference as well.
     let pushed = convert("pushed.carafe", &["--push-rows"]);
     let found = json(&["bench", &pushed, "--board", BOARD, "--json"]);

@@ -27,6 +27,9 @@ use crate::{Error, firmware};
 const CRATE: &str = "boards/bench";
 /// The variable that gives them the model.
 const VARIABLE: &str = "CARAFE_BENCH_MODEL";
+/// The profile and the feature of programs that are to be small.
+const SMALL: &str = "small";
+const PORTABLE: &str = "portable";
 const COUNT: &str = "count";
 const PROFILE: &str = "profile";
 const IDLE: &str = "idle";
@@ -35,6 +38,16 @@ const IDLE: &str = "idle";
 const WRAP: u64 = 1 << 32;
 /// Flash for the programs themselves, and RAM for their stack: what a model can't have.
 const RESERVED: u64 = 128 << 10;
+
+/// How the programs are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flavor {
+    /// For speed: `opt-level = 3`, with the fast loops of the core.
+    #[default]
+    Fast,
+    /// For flash: `opt-level = "s"`, with the portable loops.
+    Small,
+}
 
 /// The programs for one model.
 #[derive(Debug, Clone)]
@@ -87,8 +100,8 @@ impl Measurement {
 ///
 /// # Errors
 /// As [`build`] and [`Programs::measure`].
-pub fn measure(board: &'static Board, blob: &[u8], limit: Duration) -> Result<Measurement, Error> {
-    build(board, blob)?.measure(blob, limit)
+pub fn measure(board: &'static Board, blob: &[u8], flavor: Flavor, limit: Duration) -> Result<Measurement, Error> {
+    build(board, blob, flavor)?.measure(blob, limit)
 }
 
 /// Builds the programs for a model; cargo's messages go to standard error. They stay in the target folder, under the
@@ -97,7 +110,7 @@ pub fn measure(board: &'static Board, blob: &[u8], limit: Duration) -> Result<Me
 /// # Errors
 /// [`Error::Unavailable`] without the emulator; [`Error::Firmware`] where the board has no such firmware, the model does
 /// not fit, the Rust target is missing (with the command that gets it), or it does not compile.
-pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
+pub fn build(board: &'static Board, blob: &[u8], flavor: Flavor) -> Result<Programs, Error> {
     let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
     let (How::Qemu(machine), Some(target), true) = (board.how, board.target, board.bench) else {
         let names: Vec<&str> = carafe_boards::all().iter().filter(|b| b.bench).map(|b| b.name).collect();
@@ -117,7 +130,11 @@ pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
         )));
     }
 
-    let all = firmware::target_dir().join("bench").join(board.name);
+    let (profile, features): (_, &[&str]) = match flavor {
+        Flavor::Fast => (firmware::RELEASE, &[machine.machine]),
+        Flavor::Small => (SMALL, &[machine.machine, PORTABLE]),
+    };
+    let all = firmware::target_dir().join("bench").join(board.name).join(profile);
     let folder = all.join(format!("{:08x}", carafe::blob::crc32(blob)));
     let file = |what: &Path, e: std::io::Error| fail(format!("{}: {e}", what.display()));
     fs::create_dir_all(&folder).map_err(|e| file(&folder, e))?;
@@ -128,7 +145,7 @@ pub fn build(board: &'static Board, blob: &[u8]) -> Result<Programs, Error> {
     if !fs::read(&model).is_ok_and(|old| old == blob) {
         fs::write(&model, blob).map_err(|e| file(&model, e))?;
     }
-    let made = firmware::cargo_build(CRATE, target, &[machine.machine], &[(VARIABLE, &model)]).map_err(fail)?;
+    let made = firmware::cargo_build(CRATE, target, profile, features, &[(VARIABLE, &model)]).map_err(fail)?;
     let take = |name: &str| {
         let to = folder.join(name);
         fs::copy(made.join(name), &to).map_err(|e| file(&made.join(name), e))?;
@@ -410,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_board_without_programs_names_those_that_have_them() {
-        let error = build(carafe_boards::find("host").unwrap(), &[]).unwrap_err().to_string();
+        let error = build(carafe_boards::find("host").unwrap(), &[], Flavor::Fast).unwrap_err().to_string();
         for board in carafe_boards::all().iter().filter(|board| board.bench) {
             assert!(error.contains(board.name), "{error}");
         }

@@ -48,7 +48,7 @@ pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
             folder.display()
         )));
     }
-    let made = cargo_build(firmware.crate_path, target, features, &[]).map_err(fail)?;
+    let made = cargo_build(firmware.crate_path, target, RELEASE, features, &[]).map_err(fail)?;
     let elf = made.join(firmware.binary);
     if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
 }
@@ -63,11 +63,15 @@ fn no_firmware(board: &Board) -> String {
     )
 }
 
-/// Builds a firmware crate, release profile, with further variables in cargo's environment. Gives the folder that its
+/// Cargo's profile for firmware.
+pub(crate) const RELEASE: &str = "release";
+
+/// Builds a firmware crate, with further variables in cargo's environment. Gives the folder that its
 /// programs are in, or what went wrong, and the remedy.
 pub(crate) fn cargo_build(
     crate_path: &str,
     target: Target,
+    profile: &str,
     features: &[&str],
     environment: &[(&str, &Path)],
 ) -> Result<PathBuf, String> {
@@ -76,7 +80,7 @@ pub(crate) fn cargo_build(
     let folder = if features.is_empty() { target_dir() } else { target_dir().join(&features) };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(&cargo)
-        .args(["build", "--release", "--locked", "--target", target.triple, "--features", &features])
+        .args(["build", "--profile", profile, "--locked", "--target", target.triple, "--features", &features])
         .args(target_cpu(target))
         .current_dir(checkout().join(crate_path))
         .envs(environment.iter().copied())
@@ -93,7 +97,7 @@ pub(crate) fn cargo_build(
     if !status.success() {
         return Err(format!("cargo failed in {crate_path} (see above)"));
     }
-    Ok(folder.join(target.triple).join("release"))
+    Ok(folder.join(target.triple).join(profile))
 }
 
 /// What tells cargo of the CPU, if the target's name does not.

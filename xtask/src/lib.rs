@@ -1,10 +1,10 @@
-//! The repository's own commands: `cargo xtask setup`, `cargo xtask lint`, `cargo xtask test`, `cargo xtask
-//! size`.
+//! The repository's own commands: `cargo xtask setup`, `lint`, `test`, `bench`, `size`.
 //!
 //! They need nothing but cargo; what they can use beyond it (Rust targets, QEMU, an older toolchain) `setup` installs
 //! where it can, and names the command where it can't.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod lint;
 mod setup;
 mod size;
@@ -38,6 +38,8 @@ enum Command {
     Lint,
     /// Sets up, then runs every test there is, and says at the end what was skipped, and why
     Test,
+    /// Counts the instructions and the memory of the shared models on every core, and writes docs/BENCHMARKS.md
+    Bench(bench::Arguments),
     /// Prints how many bytes of flash runtime and ops take, and checks that they keep their limits and no firmware can panic
     Size {
         /// Print one JSON object on stdout; messages go to stderr
@@ -76,6 +78,7 @@ fn run(arguments: Arguments) -> Result<bool> {
         }
         Command::Lint => lint::lint(&workspace),
         Command::Test => test::test(&workspace),
+        Command::Bench(arguments) => bench::bench(&workspace, &arguments),
         Command::Size { json, top } => {
             let report = size::measure(&workspace, top)?;
             if json {

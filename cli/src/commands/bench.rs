@@ -4,7 +4,7 @@ use anyhow::Context;
 use carafe::blob::StringKind;
 use carafe::{Model, OpCode};
 use carafe_boards::{Board, How};
-use carafe_hil::bench::{self, Measurement};
+use carafe_hil::bench::{self, Flavor, Measurement};
 use serde::Serialize;
 
 use super::convert::macs;
@@ -26,11 +26,16 @@ pub struct Args {
     /// Where to run; `carafe boards` lists them
     #[arg(long, value_name = "NAME", value_parser = board::parser())]
     pub board: &'static Board,
+    /// Compile the runtime for flash, not for speed: opt-level "s" and the portable loops
+    #[arg(long)]
+    small: bool,
 }
 
 #[derive(Serialize)]
 struct Json {
     board: &'static str,
+    /// Compiled for flash.
+    small: bool,
     /// Of one inference: start, copy of the input, all steps.
     instructions: u64,
     /// None for a model without multiply-accumulates.
@@ -79,12 +84,13 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         args.file.display(),
         carafe_hil::firmware::checkout().display()
     ));
-    let programs = bench::build(args.board, &blob)?;
+    let flavor = if args.small { Flavor::Small } else { Flavor::Fast };
+    let programs = bench::build(args.board, &blob, flavor)?;
     let meter = ui.meter("count instructions", 0);
     let found = programs.measure(&blob, board::LIMIT);
     drop(meter);
     let found = found.with_context(|| args.file.display().to_string())?;
-    let json = json(args.board, &model, &found, programs.count.display().to_string());
+    let json = Json { small: args.small, ..json(args.board, &model, &found, programs.count.display().to_string()) };
     ui.answer(&json, || text(&json, ui))
 }
 
@@ -103,6 +109,7 @@ fn json(board: &Board, model: &Model<'_>, found: &Measurement, firmware: String)
     };
     Json {
         board: board.name,
+        small: false,
         instructions: found.instructions,
         instructions_per_mac: (macs > 0).then(|| found.instructions as f64 / macs as f64),
         outside_ops: found.outside_ops(),
