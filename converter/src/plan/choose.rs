@@ -1,0 +1,58 @@
+//! Which of the plans is taken: by goal, and within a limit.
+
+use super::frontier::{Frontier, Point};
+use super::search::Search;
+use super::{Goal, PlanError, PlanOptions, regions, unfit};
+
+/// Balanced, one percent of memory has to bring so many parts of a percent of time, where it goes beyond the allowance.
+const RATE: u32 = 4;
+
+/// Takes a plan, and makes the best of the bytes that it may take.
+pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
+    let fast = options.fast_bytes.unwrap_or(0);
+    // State is RAM as well.
+    let ram = |p: &Point<'m>| {
+        let main = if fast > 0 { regions::place(&p.net, &p.plan, fast, false).bytes[0] } else { p.bytes() };
+        main + regions::state_bytes(&p.net)
+    };
+    let limit = options.ram_limit.map_or(u64::MAX, u64::from);
+    let fits: Vec<&Point<'m>> = frontier.points.iter().filter(|p| limit == u64::MAX || ram(p) <= limit).collect();
+    let Some(&smallest) = fits.first() else {
+        let best = frontier.points.iter().min_by_key(|p| ram(p)).ok_or(PlanError::Schedule(0))?;
+        return Err(unfit::error(best, ram(best), options));
+    };
+    let within = |most: u64| fits.iter().rev().find(|p| p.bytes() <= most).copied().unwrap_or(smallest);
+    let goal = options.goal.unwrap_or(if options.ram_limit.is_some() { Goal::Speed } else { Goal::Balanced });
+    let (point, most) = match (goal, options.goal) {
+        (Goal::Size, _) => (smallest.clone(), smallest.bytes()),
+        // The limit alone.
+        (_, None) if options.ram_limit.is_some() => (within(u64::MAX).clone(), limit),
+        _ => {
+            let most = frontier.full + goal.allowance(frontier.full);
+            (within(most).clone(), most)
+        }
+    };
+    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / 2 } else { 0 };
+    let far = fits.iter().filter(|p| p.bytes() > most && p.bytes() <= farthest);
+    let far =
+        far.copied().min_by_key(|p| price(p, &point)).filter(|p| price(p, &point) < price(&point, &point)).cloned();
+    let most = most.min(limit.saturating_sub(regions::state_bytes(&point.net))).max(point.bytes());
+    let mut chosen = match far {
+        Some(p) => p,
+        None if goal == Goal::Size || fast > 0 => point,
+        None => frontier.climb(point, most, options)?,
+    };
+    let search = Search::new(options);
+    search.repack(&chosen.net, &mut chosen.plan);
+    if options.cuts.is_none() {
+        search.join(&chosen.net, &mut chosen.plan)?;
+    }
+    frontier.add(chosen.clone());
+    Ok(chosen)
+}
+
+/// Memory times a power of time.
+fn price(p: &Point<'_>, than: &Point<'_>) -> u128 {
+    let time = u128::from(p.time) * 4096 / u128::from(than.time.max(1));
+    time.pow(RATE) * u128::from(p.bytes())
+}
