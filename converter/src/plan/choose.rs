@@ -4,8 +4,8 @@ use super::frontier::{Frontier, Point};
 use super::search::Search;
 use super::{Goal, PlanError, PlanOptions, regions, unfit};
 
-/// Balanced, one percent of memory has to bring so many parts of a percent of time, where it goes beyond the allowance.
-const RATE: u32 = 4;
+/// Balanced, and beyond the allowance, one percent of memory has to save one part of so many of a percent of the time.
+const RATE: u32 = 6;
 
 /// Takes a plan, and makes the best of the bytes that it may take.
 pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
@@ -32,7 +32,7 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
             (within(most).clone(), most)
         }
     };
-    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / 2 } else { 0 };
+    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / 3 } else { 0 };
     let far = fits.iter().filter(|p| p.bytes() > most && p.bytes() <= farthest);
     let far =
         far.copied().min_by_key(|p| price(p, &point)).filter(|p| price(p, &point) < price(&point, &point)).cloned();

@@ -22,7 +22,7 @@ const BANDS: [u8; 7] = [2, 3, 4, 5, 6, 7, 8];
 /// Changes that are packed before the best of them is made.
 const PACKED: usize = 4;
 
-/// Quarters of a search's budget at which a ladder ends.
+/// Eighths of a search's budget at which a ladder ends.
 const SHARE: u64 = 1;
 
 /// What is changed at once.
@@ -80,7 +80,7 @@ impl<'m> Ladder<'_, '_, 'm> {
     pub fn climb(mut self, mut found: impl FnMut(Point<'m>)) -> Result<(), PlanError> {
         let segments = self.best.draft.segments.len();
         let mut trials = (0..segments).map(|s| self.trials(s)).collect::<Result<Vec<Vec<Trial>>, _>>()?;
-        while !self.search.is_over(SHARE) {
+        while !self.search.is_over_eighths(SHARE) {
             let Some((s, net, next)) = self.step(&mut trials)? else { break };
             (self.net, self.best) = (net, next);
             found(Point::new(self.net.clone(), self.best.clone()));
@@ -138,7 +138,7 @@ impl<'m> Ladder<'_, '_, 'm> {
             let t = &trials[s][i];
             (Reverse(rate(t.saved, expected(t))), t.peak, s, i)
         });
-        while !order.is_empty() && !self.search.is_over(SHARE) {
+        while !order.is_empty() && !self.search.is_over_eighths(SHARE) {
             let some: Vec<(usize, usize)> = order.drain(..PACKED.min(order.len())).collect();
             let packed: Result<Vec<(Net<'m>, Candidate)>, PlanError> = some
                 .par_iter()

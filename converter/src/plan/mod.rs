@@ -82,8 +82,8 @@ pub struct PlanOptions {
 pub enum Goal {
     /// Nothing but the rows themselves: no scratch for kernels, and no higher bands but where they are free.
     Size,
-    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to half of it
-    /// where each percent of memory saves a quarter of a percent of the time.
+    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to a third of
+    /// it where each percent of memory saves a sixth of a percent of the time.
     #[default]
     Balanced,
     /// Scratch, and higher bands wherever they save time, up to as much again as the arena.

@@ -115,8 +115,13 @@ impl<'o> Search<'o> {
     }
 
     /// True if so many quarters of the budget are used up.
-    pub fn is_over(&self, share: u64) -> bool {
-        self.spent.load(Ordering::Relaxed) > BUDGET / 4 * share
+    fn is_over(&self, share: u64) -> bool {
+        self.is_over_eighths(2 * share)
+    }
+
+    /// True if so many eighths of the budget are used up.
+    pub fn is_over_eighths(&self, share: u64) -> bool {
+        self.spent.load(Ordering::Relaxed) > BUDGET / 8 * share
     }
 
     fn swaps(&self, many: bool) -> usize {
