@@ -33,14 +33,15 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
         }
     };
     let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / 3 } else { 0 };
-    let far = fits.iter().filter(|p| p.bytes() > most && p.bytes() <= farthest);
-    let far =
-        far.copied().min_by_key(|p| price(p, &point)).filter(|p| price(p, &point) < price(&point, &point)).cloned();
+    // The best bargain of all, if it is beyond the allowance.
+    let near = fits.iter().copied().filter(|p| p.bytes() <= farthest).min_by_key(|p| price(p, smallest));
+    let far = near.filter(|p| p.bytes() > most).cloned();
     let most = most.min(limit.saturating_sub(regions::state_bytes(&point.net))).max(point.bytes());
     let mut chosen = match far {
         Some(p) => p,
         None if goal == Goal::Size || fast > 0 => point,
-        None => frontier.climb(point, most, options)?,
+        // What is found here depends on the limit, so it is offered only if it is taken.
+        None => frontier.clone().climb(point, most, options)?,
     };
     let search = Search::new(options);
     search.repack(&chosen.net, &mut chosen.plan);
@@ -51,8 +52,8 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
     Ok(chosen)
 }
 
-/// Memory times a power of time.
-fn price(p: &Point<'_>, than: &Point<'_>) -> u128 {
-    let time = u128::from(p.time) * 4096 / u128::from(than.time.max(1));
+/// Memory times a power of time, in which the slowest counts as one.
+fn price(p: &Point<'_>, slowest: &Point<'_>) -> u128 {
+    let time = (u128::from(p.time) << 14) / u128::from(slowest.time.max(1));
     time.pow(RATE) * u128::from(p.bytes())
 }

@@ -90,6 +90,9 @@ impl<'m> Frontier<'m> {
             last = p.clone();
             self.add(p);
         })?;
+        // On the way there is no time for patience.
+        search.repack(&last.net, &mut last.plan);
+        self.add(last.clone());
         Ok(last)
     }
 

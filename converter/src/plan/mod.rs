@@ -237,7 +237,8 @@ pub struct Plan {
     pub frontier: Vec<FrontierPoint>,
 }
 
-/// A plan that could be had. [`PlanOptions::ram_limit`] of its arena and state gives it, or one as small that is faster.
+/// A plan that could be had. If it was not taken, [`PlanOptions::ram_limit`] of its arena and state, without a goal, gives
+/// it, or one within the limit that is faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrontierPoint {
     /// Bytes of arena.

