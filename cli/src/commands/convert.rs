@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use carafe::Model;
+use carafe::blob::CONSTS_ALIGN;
 use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
 use carafe_converter::plan::{FrontierPoint, Goal};
@@ -204,6 +205,7 @@ struct Json<'a> {
 struct Offer {
     arena_bytes: u32,
     fast_bytes: u32,
+    /// At most.
     blob_bytes: usize,
     instructions_estimate: u64,
     /// What gives it, or one that is as small and faster.
@@ -316,7 +318,11 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 /// The plans that were found, from the smallest to the fastest.
 fn frontier(args: &Args, converted: &Converted) -> Vec<Offer> {
     let points = &converted.plan.frontier;
-    let tables = points.iter().find(|p| p.chosen).map_or(0, |p| p.table_bytes as usize);
+    let tables = points.iter().find(|p| p.chosen).map_or(0, |p| p.table_bytes as isize);
+    let round_up = |bytes: isize| {
+        let align = CONSTS_ALIGN as isize;
+        (bytes + align - 1).div_euclid(align) * align
+    };
     let offer = |p: &FrontierPoint| {
         let mut flags: Vec<String> = Vec::new();
         if p.chosen {
@@ -328,7 +334,8 @@ fn frontier(args: &Args, converted: &Converted) -> Vec<Offer> {
         Offer {
             arena_bytes: p.arena_bytes,
             fast_bytes: p.fast_bytes,
-            blob_bytes: converted.blob.len() + p.table_bytes as usize - tables,
+            // Weights begin at a round address, so that a few bytes more or less may not show.
+            blob_bytes: converted.blob.len().saturating_add_signed(round_up(p.table_bytes as isize - tables)),
             instructions_estimate: p.instructions,
             flags: flags.join(" "),
             chosen: p.chosen,

@@ -122,9 +122,7 @@ fn what_the_frontier_offers_can_be_had() {
         let made = convert(&file, &[&flags[..], &["--json"]].concat()).ok().json();
         assert!(of(&made, "arena_bytes") <= of(p, "arena_bytes"), "{p}");
         assert!(of(&made, "instructions_estimate") <= of(p, "instructions_estimate"), "{p}");
-        if made["arena_bytes"] == p["arena_bytes"] {
-            assert_eq!(of(&made, "blob_bytes"), of(p, "blob_bytes"), "{p}");
-        }
+        assert!(of(&made, "blob_bytes") <= of(p, "blob_bytes") + 64, "{p}");
     }
     let text = convert(&file, &[]).ok().stdout;
     assert!(
@@ -144,7 +142,7 @@ fn a_limit_is_kept_or_refused_with_reasons() {
     std::fs::remove_file(&file).unwrap();
     let less = (small / 2).to_string();
     let (wanted, found) = (format!("limit of {less} bytes"), format!("the smallest found takes {small}"));
-    convert(&file, &["--ram-limit", &less]).fails(1, &[&wanted, &found, "--push-rows"]);
+    convert(&file, &["--ram-limit", &less]).fails(1, &[&wanted, &found, "--fast-ram", "bytes), `"]);
     convert(&file, &["--ram-limit", "0"]).fails(2, &["--ram-limit"]);
     assert!(folder.list().is_empty(), "nothing is written");
 }
