@@ -148,6 +148,12 @@ impl Build {
         self
     }
 
+    /// Bytes of RAM that arena and state may take: the fastest plan within it, unless [`Build::options`] give a goal too.
+    pub fn ram_limit(mut self, bytes: u32) -> Self {
+        self.options.plan.ram_limit = Some(bytes);
+        self
+    }
+
     /// The blob's file name without `.carafe`; else it has that of the model.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

@@ -40,15 +40,17 @@ fn arenas_of_real_models() {
         let cases = goals.map(|(goal, [whole, pushed])| [(goal, false, whole), (goal, true, pushed)]);
         for (goal, push_rows, most) in cases.into_iter().flatten() {
             let begun = Instant::now();
-            let p = plan(&c.lowered, &PlanOptions { push_rows, goal, ..PlanOptions::default() }).unwrap();
+            let p = plan(&c.lowered, &PlanOptions { push_rows, goal: Some(goal), ..PlanOptions::default() }).unwrap();
             let took = begun.elapsed();
             println!(
-                "{file}, {goal:?}, pushed {push_rows}: {} bytes, at least {}, {} segments, {} steps, planned in {took:.0?}",
+                "{file}, {goal:?}, pushed {push_rows}: {} bytes, at least {}, {} segments, {} steps, {} instructions, planned in {took:.0?}",
                 p.arena_bytes,
                 p.lower_bound,
                 p.segments.len(),
-                p.steps
+                p.steps,
+                p.instructions
             );
+            p.frontier.iter().for_each(|f| println!("    {} bytes, {} instructions", f.arena_bytes, f.instructions));
             assert!(p.arena_bytes <= most, "{file}, {goal:?}, pushed {push_rows}: {}", p.arena_bytes);
             // It runs: the golden check is made by a run.
             write(&c.lowered, &p, &[], &options.write).unwrap();

@@ -3,10 +3,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use carafe::Model;
-use carafe::blob::Cpu;
+use carafe::blob::{CONSTS_ALIGN, Cpu};
 use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
-use carafe_converter::plan::Goal;
+use carafe_converter::plan::{FrontierPoint, Goal};
 use carafe_converter::{Converted, Options, frontend, passes, split};
 use carafe_graph::Graph;
 use carafe_quantizer::{BiasCorrection, Decision, ObserverKind, Report};
@@ -63,9 +63,13 @@ pub struct Args {
     /// Take the input row by row, as a camera delivers it, so that it never exists as a whole
     #[arg(long)]
     push_rows: bool,
-    /// What memory is spent on
-    #[arg(long, value_name = "GOAL", default_value_t = GoalArg::Balanced)]
-    optimize: GoalArg,
+    /// What memory is spent on [default: balanced, or with --ram-limit: speed, as far as the limit allows]
+    #[arg(long, value_name = "GOAL")]
+    optimize: Option<GoalArg>,
+    /// Bytes of RAM that arena and state may take, --fast-ram not counted: takes the fastest plan within it, or with
+    /// --optimize the one that meets both; fails if none does
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    ram_limit: Option<u32>,
     /// Bytes of a second, fast RAM (tightly coupled memory) for what is touched most often
     #[arg(long, value_name = "BYTES")]
     fast_ram: Option<u32>,
@@ -97,9 +101,10 @@ pub struct Args {
 enum GoalArg {
     /// As little as possible: no working memory for kernels, which are slower then
     Size,
-    /// Working memory for kernels, and a tenth of the arena for steps of more rows, where they save time
+    /// Working memory for kernels; for steps of more rows a tenth of the arena, and up to a third of it where that saves
+    /// much time
     Balanced,
-    /// As balanced, and as much again as the arena
+    /// Working memory for kernels, and as much again as the arena for steps of more rows
     Speed,
 }
 
@@ -111,15 +116,13 @@ impl GoalArg {
             Self::Speed => Goal::Speed,
         }
     }
-}
 
-impl std::fmt::Display for GoalArg {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+    fn word(self) -> &'static str {
+        match self {
             Self::Size => "size",
             Self::Balanced => "balanced",
             Self::Speed => "speed",
-        })
+        }
     }
 }
 
@@ -190,10 +193,25 @@ struct Json<'a> {
     inputs: Vec<Io>,
     fast_bytes: u32,
     state_bytes: u32,
+    instructions_estimate: u64,
+    frontier: Vec<Offer>,
     /// File that holds the weights, if it is not the blob.
     weights: Option<String>,
     seconds: f64,
     report: &'a Report,
+}
+
+/// A plan that could be had.
+#[derive(Serialize)]
+struct Offer {
+    arena_bytes: u32,
+    fast_bytes: u32,
+    /// At most.
+    blob_bytes: usize,
+    instructions_estimate: u64,
+    /// What gives it, or one that is as small and faster.
+    flags: String,
+    chosen: bool,
 }
 
 /// Converts.
@@ -242,7 +260,8 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     options.cpu = Cpu::of_core(args.cpu.as_deref().or(args.board.map(|b| b.cpu)).unwrap_or(PORTABLE));
     options.plan.push_rows = args.push_rows;
     options.plan.fast_bytes = args.fast_ram;
-    options.plan.goal = args.optimize.goal();
+    options.plan.goal = args.optimize.map(GoalArg::goal);
+    options.plan.ram_limit = args.ram_limit;
     options.write.labels = labels;
     options.write.debug = args.debug_info;
     let watcher = Watcher::new(ui, args.dump_after.as_deref());
@@ -286,6 +305,8 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         inputs,
         fast_bytes: converted.plan.fast_bytes,
         state_bytes: converted.plan.state_bytes,
+        instructions_estimate: converted.plan.instructions,
+        frontier: frontier(args, &converted),
         weights,
         seconds: begun.elapsed().as_secs_f64(),
         report: &converted.report,
@@ -294,6 +315,35 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         return Ok(());
     }
     ui.answer(&json, || text(&json, &converted, ui))
+}
+
+/// The plans that were found, from the smallest to the fastest.
+fn frontier(args: &Args, converted: &Converted) -> Vec<Offer> {
+    let points = &converted.plan.frontier;
+    let tables = points.iter().find(|p| p.chosen).map_or(0, |p| p.table_bytes as isize);
+    let round_up = |bytes: isize| {
+        let align = CONSTS_ALIGN as isize;
+        (bytes + align - 1).div_euclid(align) * align
+    };
+    let offer = |p: &FrontierPoint| {
+        let mut flags: Vec<String> = Vec::new();
+        if p.chosen {
+            flags.extend(args.optimize.map(|goal| format!("--optimize {}", goal.word())));
+            flags.extend(args.ram_limit.map(|limit| format!("--ram-limit {limit}")));
+        } else {
+            flags.push(format!("--ram-limit {}", p.arena_bytes + p.state_bytes));
+        }
+        Offer {
+            arena_bytes: p.arena_bytes,
+            fast_bytes: p.fast_bytes,
+            // Weights begin at a round address, so that a few bytes more or less may not show.
+            blob_bytes: converted.blob.len().saturating_add_signed(round_up(p.table_bytes as isize - tables)),
+            instructions_estimate: p.instructions,
+            flags: flags.join(" "),
+            chosen: p.chosen,
+        }
+    };
+    points.iter().map(offer).collect()
 }
 
 /// Multiply-accumulates of an inference.
@@ -379,6 +429,24 @@ fn biases(d: &Decision) -> String {
     }
 }
 
+/// Memory against time. The estimate knows the inner loops, not the shapes that they like: within a fifth of what `bench`
+/// counts, as a rule, and better between plans of one model.
+fn offers(json: &Json<'_>) -> String {
+    if json.frontier.len() < 2 {
+        return String::new();
+    }
+    let mut text = format!(
+        "{HEADING}memory against time{HEADING:#} {DIM}(instructions on a Cortex-M4, estimated: within about a fifth of `bench`){DIM:#}\n"
+    );
+    for p in &json.frontier {
+        let (arena, blob) = (words::count(p.arena_bytes), words::count(p.blob_bytes));
+        let flags = if p.chosen { format!("{GOOD}this one{GOOD:#}") } else { p.flags.clone() };
+        let time = words::macs(p.instructions_estimate);
+        text.push_str(&format!("  {arena:>9} B of arena {blob:>10} B of blob {time:>9}  {flags}\n"));
+    }
+    text
+}
+
 /// Layers that the summary names.
 const WORST: usize = 3;
 
@@ -416,6 +484,7 @@ fn text(json: &Json<'_>, converted: &Converted, ui: &Ui) -> String {
     line("ranges", ranges(json.report));
     line("biases", biases(&json.report.bias_correction));
     line("time", format!("{:.1} s, {} calibration samples", json.seconds, json.report.samples));
+    text.push_str(&offers(json));
     text.push_str(&format!("{HEADING}layers farthest from float{HEADING:#}\n"));
     for l in converted.report.worst(WORST) {
         text.push_str(&format!("  {:6.1} dB  {} `{}`\n", l.sqnr_db, l.kind, words::short(&l.name, 60)));

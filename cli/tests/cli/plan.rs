@@ -91,3 +91,58 @@ fn memory_is_spent_on_what_the_user_says() {
     assert!(small < balanced && balanced <= fast, "{small} {balanced} {fast}");
     assert_eq!((&first, &first), (&second, &third), "the bits do not depend on it");
 }
+
+/// Converts the digits quickly.
+fn convert(file: &str, flags: &[&str]) -> crate::common::Ran {
+    let (model, data) = (digits("digits.xml"), digits("calib.npz"));
+    let quick = ["--observer", "minmax", "--bias-correction", "off"];
+    let args = ["convert", &model, "-o", file, "--calibration", &data];
+    carafe(args.into_iter().chain(quick).chain(flags.iter().copied()))
+}
+
+#[test]
+fn what_the_frontier_offers_can_be_had() {
+    let folder = Folder::new();
+    let file = folder.at("d.carafe");
+    let json = convert(&file, &["--json"]).ok().json();
+    let frontier = json["frontier"].as_array().expect("a frontier");
+    let of = |p: &serde_json::Value, key: &str| p[key].as_u64().unwrap_or_else(|| panic!("`{key}` in {p}"));
+    assert!(frontier.len() > 2, "{frontier:?}");
+    for pair in frontier.windows(2) {
+        assert!(of(&pair[0], "arena_bytes") < of(&pair[1], "arena_bytes"), "{pair:?}");
+        assert!(of(&pair[0], "instructions_estimate") > of(&pair[1], "instructions_estimate"), "{pair:?}");
+    }
+    let chosen: Vec<_> = frontier.iter().filter(|p| p["chosen"] == true).collect();
+    assert_eq!(chosen.len(), 1);
+    for key in ["arena_bytes", "blob_bytes", "instructions_estimate"] {
+        assert_eq!(chosen[0][key], json[key], "{key}");
+    }
+    for p in [frontier.first(), frontier.last()].into_iter().flatten() {
+        let flags: Vec<&str> = p["flags"].as_str().expect("flags").split_whitespace().collect();
+        let made = convert(&file, &[&flags[..], &["--json"]].concat()).ok().json();
+        assert!(of(&made, "arena_bytes") <= of(p, "arena_bytes"), "{p}");
+        assert!(of(&made, "instructions_estimate") <= of(p, "instructions_estimate"), "{p}");
+        assert!(of(&made, "blob_bytes") <= of(p, "blob_bytes") + 64, "{p}");
+    }
+    let text = convert(&file, &[]).ok().stdout;
+    assert!(
+        text.contains("memory against time") && text.contains("this one") && text.contains("--ram-limit "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_limit_is_kept_or_refused_with_reasons() {
+    let folder = Folder::new();
+    let file = folder.at("d.carafe");
+    let small = convert(&file, &["--optimize", "size", "--json"]).ok().json()["arena_bytes"].as_u64().unwrap();
+    let limit = small.to_string();
+    let both = convert(&file, &["--optimize", "speed", "--ram-limit", &limit, "--json"]).ok().json();
+    assert!(both["arena_bytes"].as_u64().unwrap() <= small);
+    std::fs::remove_file(&file).unwrap();
+    let less = (small / 2).to_string();
+    let (wanted, found) = (format!("limit of {less} bytes"), format!("the smallest found takes {small}"));
+    convert(&file, &["--ram-limit", &less]).fails(1, &[&wanted, &found, "--fast-ram", "bytes), `"]);
+    convert(&file, &["--ram-limit", "0"]).fails(2, &["--ram-limit"]);
+    assert!(folder.list().is_empty(), "nothing is written");
+}

@@ -15,13 +15,13 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
     let node = net.model.node(n);
     let (y, need) = (&node.out, &net.needs[n]);
     let band = u64::from(band.max(1));
-    let (w, c) = (u64::from(y.w), u64::from(y.c));
-    let height = if need.consumes { node.in0.h } else { y.h };
+    let (height, w) = if need.consumes { (node.in0.h, node.in0.w) } else { (y.h, y.w) };
+    let (w, c) = (u64::from(w), u64::from(y.c));
     let steps = u64::from(height).div_ceil(band);
     let pixels = band * w;
     let step = match (node.header.op, ConvRecord::read(node.record)) {
         _ if need.view => 0,
-        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS => {
+        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
             // Tiles of three pixels, two channels: nine instructions for two inputs. A column takes two for an input.
             pixels.div_ceil(3) * (c * (inputs * 9 / 4 + 27) + 6 * inputs)
@@ -31,6 +31,16 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
             // Weights are widened, taps are looked for where windows touch the border, pixels are made by fours.
             taps * c * 3 / 2 + band * 3 * (300 + 20 * taps) + pixels * c * (2 * taps + 6)
         }
+        // Without scratch, or with shapes that the fast loops do not take: a result at a time, lines of a window apart.
+        (code, Some(r)) if code == OpCode::Conv2d.0 => {
+            let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
+            pixels * c * (inputs * 10 / 3 + 60 + 40 * u64::from(r.kernel_h))
+        }
+        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 => {
+            let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
+            pixels * (c * (13 * taps + 16) + 1_400)
+        }
+        (code, _) if code == OpCode::Dense.0 => u64::from(need.macs) * 3 / 2,
         _ => pixels * c * 10,
     };
     steps * (STEP + step)

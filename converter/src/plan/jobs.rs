@@ -43,7 +43,7 @@ impl JobRule {
 /// # Errors
 /// As [`plan`].
 pub fn plan_jobs(model: &Lowered, options: &PlanOptions, rule: &JobRule) -> Result<Plan, PlanError> {
-    let needs: Vec<Need> = (0..model.nodes.len()).map(|n| need(model, n, 1, options.goal)).collect::<Result<_, _>>()?;
+    let needs: Vec<Need> = (0..model.nodes.len()).map(|n| need(model, n, 1)).collect::<Result<_, _>>()?;
     let (cuts, is_job) = Cutter::new(model, &needs, rule).cut();
     let drawn = plan(model, &PlanOptions { cuts: Some(cuts), grow: false, ..options.clone() })?;
     Repack::new(model, drawn, is_job, rule.overlap).run()

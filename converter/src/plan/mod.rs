@@ -14,16 +14,22 @@
 //! | `draft`, `block` | segments in sequence, and the memory that they need |
 //! | `conflicts`, `pack` | how blocks may lie to each other, and where they lie |
 //! | `cost` | what a node costs in time |
-//! | `search` | which drafts are tried |
+//! | `search` | the smallest arena |
+//! | `ladder` | from there to faster plans |
+//! | `frontier`, `choose` | what is worth knowing of all these, and which is taken |
+//! | `unfit` | what to say if none fits |
 //! | `jobs` | plans for a CPU with an accelerator |
 //! | `regions` | what lies in fast memory, and what in the state |
 //! | `timeline` | the same for a finished blob |
 
 mod block;
+mod choose;
 mod conflicts;
 mod cost;
 mod draft;
+mod frontier;
 mod jobs;
+mod ladder;
 mod net;
 mod pack;
 mod regions;
@@ -31,6 +37,7 @@ mod search;
 mod segment;
 mod storage;
 mod timeline;
+mod unfit;
 mod units;
 mod walk;
 
@@ -39,10 +46,10 @@ use carafe::{Need, OpCode};
 
 use crate::lower::Lowered;
 use block::What;
+use frontier::{Frontier, Point};
 pub use jobs::{JobRule, plan_jobs};
 use net::Net;
 use regions::Placement;
-use search::{Candidate, Search};
 use storage::Overwrite;
 pub use timeline::{Alive, Happening, Timeline, TimelineError, Use};
 
@@ -64,19 +71,22 @@ pub struct PlanOptions {
     pub grow: bool,
     /// The one order in which buffers are placed.
     pub strategy: Option<PackStrategy>,
-    /// What memory is spent on.
-    pub goal: Goal,
+    /// What memory is spent on. None: balanced; or with a limit, time, as far as it allows.
+    pub goal: Option<Goal>,
+    /// Bytes of RAM that a plan may take: of arena and state, but not of the fast memory.
+    pub ram_limit: Option<u32>,
 }
 
 /// What memory is spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {
-    /// Nothing but the rows themselves: no scratch for kernels, and no higher bands.
+    /// Nothing but the rows themselves: no scratch for kernels, and no higher bands but where they are free.
     Size,
-    /// Scratch for kernels, and higher bands where they are worth it, up to a tenth of the arena.
+    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to a third of
+    /// it where each percent of memory saves a fifth of a percent of the time.
     #[default]
     Balanced,
-    /// As balanced, up to as much again as the arena.
+    /// Scratch, and higher bands wherever they save time, up to as much again as the arena.
     Speed,
 }
 
@@ -101,7 +111,8 @@ impl Default for PlanOptions {
             in_place: None,
             grow: true,
             strategy: None,
-            goal: Goal::default(),
+            goal: None,
+            ram_limit: None,
         }
     }
 }
@@ -146,6 +157,21 @@ pub enum PlanError {
     /// The schedule does not come to an end: a bug.
     #[error("the schedule stops at node {0}; this is a bug in the converter")]
     Schedule(usize),
+    /// No plan that was found fits [`PlanOptions::ram_limit`].
+    #[error(
+        "no plan fits the limit of {limit} bytes of RAM: the smallest found takes {smallest}. The most of them, where it \
+         is fullest: {most}. Raise the limit, or {remedies}"
+    )]
+    Unfit {
+        /// The limit.
+        limit: u32,
+        /// Bytes of arena and state that the smallest plan takes.
+        smallest: u64,
+        /// What takes most of it.
+        most: String,
+        /// What may help.
+        remedies: String,
+    },
     /// More nodes, buffers or bytes than the format can hold.
     #[error("the model is too large for the format: {0}")]
     TooLarge(String),
@@ -204,6 +230,29 @@ pub struct Plan {
     pub lower_bound: u32,
     /// Steps of an inference.
     pub steps: u32,
+    /// Instructions of an inference on a Cortex-M4, as the planner estimates them.
+    pub instructions: u64,
+    /// What else could be had: the plans that were found, none of which is better in both memory and time, from the
+    /// smallest to the fastest; if there are many, those that differ most.
+    pub frontier: Vec<FrontierPoint>,
+}
+
+/// A plan that could be had. If it was not taken, [`PlanOptions::ram_limit`] of its arena and state, without a goal, gives
+/// it, or one within the limit that is faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrontierPoint {
+    /// Bytes of arena.
+    pub arena_bytes: u32,
+    /// Bytes of the fast memory.
+    pub fast_bytes: u32,
+    /// Bytes of state.
+    pub state_bytes: u32,
+    /// Bytes of the blob that say where everything lies. All else in it is the same in all plans.
+    pub table_bytes: u32,
+    /// Instructions of an inference on a Cortex-M4, estimated.
+    pub instructions: u64,
+    /// It is the plan that was taken.
+    pub chosen: bool,
 }
 
 /// Plans a model.
@@ -216,7 +265,7 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     let of = |list: Option<&Vec<u8>>, n: usize| list.and_then(|l| l.get(n)).copied().unwrap_or(1).max(1);
     let mut bands: Vec<u8> = (0..nodes).map(|n| of(options.bands.as_ref(), n)).collect();
     for (n, band) in bands.iter_mut().enumerate() {
-        let (need, node) = (net::need(model, n, *band, options.goal)?, &model.nodes[n]);
+        let (need, node) = (net::need(model, n, *band)?, &model.nodes[n]);
         // A reduction makes its one result at once.
         if need.consumes {
             *band = 1;
@@ -233,12 +282,16 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     }
     let may = |n: usize| options.in_place.as_ref().and_then(|l| l.get(n)).copied().unwrap_or(true);
     let overwrite = (0..nodes).map(|n| if may(n) { Overwrite::Last } else { Overwrite::Never }).collect();
-    let (net, best) = Search::new(options).run(Net::new(model, options, bands, overwrite)?)?;
-    let placement = regions::place(&net, &best, options.fast_bytes.unwrap_or(0));
-    assemble(net, best, placement)
+    let mut frontier = Frontier::of(Net::new(model, options, bands, overwrite, vec![0; nodes])?, options)?;
+    let chosen = choose::choose(&mut frontier, options)?;
+    let fast = options.fast_bytes.unwrap_or(0);
+    let placement = regions::place(&chosen.net, &chosen.plan, fast, true);
+    let reported = frontier.report(&chosen, &placement, fast);
+    assemble(chosen, placement, reported)
 }
 
-fn assemble(net: Net<'_>, best: Candidate, placement: Placement) -> Result<Plan, PlanError> {
+fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint>) -> Result<Plan, PlanError> {
+    let Point { net, plan: best, time } = chosen;
     let (model, storage, nodes) = (net.model, &net.storage, net.nodes());
     if let Some(bytes) = placement.bytes.iter().find(|&&b| b > region::MASK as u64) {
         return Err(PlanError::TooLarge(format!("{bytes} bytes in one region of memory")));
@@ -258,6 +311,8 @@ fn assemble(net: Net<'_>, best: Candidate, placement: Placement) -> Result<Plan,
         state_bytes: state,
         lower_bound: placement.bound as u32,
         steps: best.draft.length.steps,
+        instructions: time,
+        frontier,
     };
     let mut buffer_of_group = vec![NONE; storage.groups()];
     let mut scratch = vec![(0u32, 0u32); best.draft.segments.len()];

@@ -1,10 +1,13 @@
 //! A model on its way to a plan: what does not depend on where it is cut.
 
+use std::sync::Arc;
+
 use carafe::schedule::Demand;
 use carafe::{Need, NodeId, Window};
 
+use super::cost::instructions;
 use super::storage::{Overwrite, Storage, tensor};
-use super::{Goal, PlanError, PlanOptions};
+use super::{PlanError, PlanOptions};
 use crate::lower::Lowered;
 
 /// What a model needs when its nodes make bands of given heights and overwrite given operands.
@@ -14,8 +17,13 @@ pub(super) struct Net<'a> {
     pub push_rows: bool,
     pub bands: Vec<u8>,
     pub overwrite: Vec<Overwrite>,
+    /// What kernels ask for; of scratch, what they get.
     pub needs: Vec<Need>,
-    pub storage: Storage,
+    /// By node: the most scratch that it gets.
+    pub caps: Vec<u32>,
+    /// By node: scratch that its kernel would take. The device lends what the segment has to each that would take any.
+    pub offers: Vec<u32>,
+    pub storage: Arc<Storage>,
     pub demands: Vec<Demand>,
     /// By node: the last node that reads its result; none reads on behalf of the user, who reads at the end.
     pub last_reader: Vec<usize>,
@@ -51,10 +59,13 @@ impl<'a> Net<'a> {
         options: &PlanOptions,
         bands: Vec<u8>,
         overwrite: Vec<Overwrite>,
+        caps: Vec<u32>,
     ) -> Result<Self, PlanError> {
         let nodes = model.nodes.len();
-        let needs = (0..nodes).map(|n| need(model, n, bands[n], options.goal)).collect::<Result<Vec<Need>, _>>()?;
-        let storage = Storage::of(model, &needs, &overwrite);
+        let mut needs = (0..nodes).map(|n| need(model, n, bands[n])).collect::<Result<Vec<Need>, _>>()?;
+        let offers = needs.iter().map(|n| n.scratch).collect();
+        needs.iter_mut().zip(&caps).for_each(|(need, &cap)| need.scratch = granted(need.scratch, cap));
+        let storage = Arc::new(Storage::of(model, &needs, &overwrite));
         let tensors = nodes + model.inputs.len();
         let mut outputs = vec![false; tensors];
         for (_, o) in &model.outputs {
@@ -100,7 +111,53 @@ impl<'a> Net<'a> {
             })
             .collect();
         let push_rows = options.push_rows;
-        Ok(Self { model, push_rows, bands, overwrite, needs, storage, demands, last_reader, spans, in_place })
+        let net = Self {
+            model,
+            push_rows,
+            bands,
+            overwrite,
+            needs,
+            caps,
+            offers,
+            storage,
+            demands,
+            last_reader,
+            spans,
+            in_place,
+        };
+        Ok(net)
+    }
+
+    /// Has node `n` make other bands. False, and nothing is changed, if it can't.
+    pub fn set_band(&mut self, n: usize, band: u8) -> Result<bool, PlanError> {
+        let (before, mut after) = (self.needs[n], need(self.model, n, band)?);
+        if before.consumes
+            || before.state
+            || (after.in_place, after.aux, after.view) != (before.in_place, before.aux, before.view)
+        {
+            return Ok(false);
+        }
+        self.offers[n] = after.scratch;
+        after.scratch = granted(after.scratch, self.caps[n]);
+        (self.bands[n], self.needs[n], self.demands[n].band) = (band, after, band);
+        self.demands[n].inputs.iter_mut().zip(after.windows).for_each(|(i, w)| i.iter_mut().for_each(|i| i.2 = w));
+        Ok(true)
+    }
+
+    /// More rows a step would be of use to node `n`: it makes fewer now, and its map has about as many.
+    pub fn useful(&self, n: usize, band: u8) -> bool {
+        self.bands[n] < band && u16::from(band) < self.model.nodes[n].out.h + u16::from(band / 2)
+    }
+
+    /// Grants node `n` scratch of at most `cap` bytes.
+    pub fn set_cap(&mut self, n: usize, cap: u32) {
+        self.caps[n] = cap;
+        self.needs[n].scratch = granted(self.offers[n], cap);
+    }
+
+    /// Instructions of an inference, as `cost` estimates them.
+    pub fn time(&self) -> u64 {
+        (0..self.nodes()).map(|n| instructions(self, n, self.bands[n])).sum()
     }
 
     pub fn nodes(&self) -> usize {
@@ -109,10 +166,13 @@ impl<'a> Net<'a> {
 
     /// Bytes of row counters in front of the first buffer.
     pub fn floor(&self) -> u64 {
+        carafe_counters(self.nodes(), self.model.inputs.len(), self.buffers())
+    }
+
+    /// Number of buffers.
+    pub fn buffers(&self) -> usize {
         let groups = (0..self.storage.groups()).filter(|&g| !self.storage.members(g).is_empty()).count();
-        let aux = self.needs.iter().filter(|n| n.aux > 0).count();
-        let (nodes, inputs) = (self.nodes(), self.model.inputs.len());
-        carafe_counters(nodes, inputs, groups + aux)
+        groups + self.needs.iter().filter(|n| n.aux > 0).count()
     }
 
     /// Node `n` reads both operands from one buffer, and overwrites neither.
@@ -134,14 +194,18 @@ fn carafe_counters(nodes: usize, inputs: usize, buffers: usize) -> u64 {
     2 * (2 * nodes + inputs + buffers) as u64
 }
 
+/// Scratch is all that a kernel asks for, or none: with less it does without.
+fn granted(offer: u32, cap: u32) -> u32 {
+    if offer <= cap { offer } else { 0 }
+}
+
 /// What a node needs when it makes bands of so many rows.
-pub(super) fn need(model: &Lowered, n: usize, band: u8, goal: Goal) -> Result<Need, PlanError> {
+pub(super) fn need(model: &Lowered, n: usize, band: u8) -> Result<Need, PlanError> {
     let from = &model.nodes[n];
     let refuse = |fault| PlanError::Node { node: from.name.clone(), op: from.op.name(), fault };
     let entry = carafe::ops::ALL.find(from.op, 1, model.arithmetic).ok_or(refuse(carafe::Fault::Field))?;
     let mut node = model.node(n);
     node.id = NodeId(n as u16);
     node.header.band = band;
-    let need = entry.check(&node).map_err(refuse)?;
-    Ok(Need { scratch: if goal == Goal::Size { 0 } else { need.scratch }, ..need })
+    entry.check(&node).map_err(refuse)
 }

@@ -24,8 +24,15 @@ pub(super) struct Placement {
 /// Swaps to try in the packing that is kept, and in those that only say whether something fits.
 const SWAPS: (usize, usize) = (1500, 0);
 
-/// Places the blocks of a draft, at most `fast` bytes of the hottest in the fast memory.
-pub(super) fn place(net: &Net<'_>, best: &Candidate, fast: u32) -> Placement {
+/// Bytes of state.
+pub(super) fn state_bytes(net: &Net<'_>) -> u64 {
+    let groups = (0..net.storage.groups()).filter(|&g| net.storage.is_state(g, &net.needs));
+    groups.fold(0, |at: u64, g| at.next_multiple_of(ALIGN) + net.storage.shape_of(g).bytes)
+}
+
+/// Places the blocks of a draft, at most `fast` bytes of the hottest in the fast memory; with patience, or just to see
+/// what they take.
+pub(super) fn place(net: &Net<'_>, best: &Candidate, fast: u32, patient: bool) -> Placement {
     let blocks = &best.draft.blocks;
     let mut addresses: Vec<u32> =
         best.packing.offsets.iter().map(|&o| region::address(region::MAIN, o as u32)).collect();
@@ -37,7 +44,7 @@ pub(super) fn place(net: &Net<'_>, best: &Candidate, fast: u32) -> Placement {
         let floor = net.floor().next_multiple_of(ALIGN);
         bound = floor + alive(&live, best.draft.length.ticks).into_iter().max().unwrap_or(0);
         let packings = [
-            (region::MAIN, pack_some(blocks, &cold, floor, SWAPS.0), cold),
+            (region::MAIN, pack_some(blocks, &cold, floor, if patient { SWAPS.0 } else { SWAPS.1 }), cold),
             (region::FAST, pack_some(blocks, &hot, 0, SWAPS.1), hot),
         ];
         for (number, packing, list) in &packings {

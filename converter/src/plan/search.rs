@@ -1,4 +1,4 @@
-//! What is tried, and when to stop: cuts, operands to overwrite, rows per step.
+//! The smallest arena: cuts and operands to overwrite are tried, until nothing helps.
 //!
 //! What a segment needs depends on its two ends alone, so each pair of ends is walked once, and the cuts with the
 //! smallest peak of live bytes are a shortest path over the pairs. Packing costs more than that peak, so the best few
@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::conflicts::Conflicts;
-use super::cost::instructions;
 use super::draft::Draft;
-use super::net::{Net, need};
+use super::net::Net;
 use super::pack::{Effort, Extent, Packing, pack};
 use super::segment::{Peaks, Segment};
 use super::storage::Overwrite;
@@ -24,8 +23,6 @@ use super::{PlanError, PlanOptions};
 const BUDGET: u64 = 8_000_000;
 /// Places where a cut is tried.
 const PLACES: usize = 128;
-/// Rows per step that are tried. None is higher: a step should not take long, since others wait for it.
-const BANDS: [u8; 7] = [8, 7, 6, 5, 4, 3, 2];
 /// Swaps of a packing while searching, and of the one that is kept.
 const SWAPS: (usize, usize) = (24, 1500);
 
@@ -79,7 +76,7 @@ impl Walks<'_, '_> {
 
 /// Finds a plan for a net.
 pub(super) struct Search<'o> {
-    options: &'o PlanOptions,
+    pub options: &'o PlanOptions,
     spent: AtomicU64,
 }
 
@@ -88,8 +85,8 @@ impl<'o> Search<'o> {
         Self { options, spent: AtomicU64::new(0) }
     }
 
-    /// The best that was found. The net comes back with the bands and operands that go with it.
-    pub fn run<'m>(&self, mut net: Net<'m>) -> Result<(Net<'m>, Candidate), PlanError> {
+    /// The smallest that was found. The net comes back with the operands that go with it.
+    pub fn smallest<'m>(&self, mut net: Net<'m>) -> Result<(Net<'m>, Candidate), PlanError> {
         let mut best = {
             let walks = Walks { net: &net, known: Mutex::default() };
             match &self.options.cuts {
@@ -107,23 +104,24 @@ impl<'o> Search<'o> {
             self.operands(&mut net, &mut best)?;
             self.repack(&net, &mut best);
         }
-        if self.options.bands.is_none() {
-            self.bands(&mut net, &mut best)?;
-            self.repack(&net, &mut best);
-        }
         if self.options.cuts.is_none() {
             self.join(&net, &mut best)?;
         }
         Ok((net, best))
     }
 
-    fn spend(&self, work: usize) {
+    pub fn spend(&self, work: usize) {
         self.spent.fetch_add(work as u64, Ordering::Relaxed);
     }
 
     /// True if so many quarters of the budget are used up.
     fn is_over(&self, share: u64) -> bool {
-        self.spent.load(Ordering::Relaxed) > BUDGET / 4 * share
+        self.is_over_eighths(2 * share)
+    }
+
+    /// True if so many eighths of the budget are used up.
+    pub fn is_over_eighths(&self, share: u64) -> bool {
+        self.spent.load(Ordering::Relaxed) > BUDGET / 8 * share
     }
 
     fn swaps(&self, many: bool) -> usize {
@@ -172,8 +170,13 @@ impl<'o> Search<'o> {
         Candidate { cuts, draft, packing, bound }
     }
 
+    /// Packs a draft that differs a little from one that is packed.
+    pub fn pack_again(&self, net: &Net<'_>, like: &Candidate, draft: Draft, bound: u64) -> Candidate {
+        self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), self.swaps(false))
+    }
+
     /// Packs the best draft with more patience.
-    fn repack(&self, net: &Net<'_>, best: &mut Candidate) {
+    pub fn repack(&self, net: &Net<'_>, best: &mut Candidate) {
         if best.packing.bytes <= best.bound || self.options.strategy.is_some() {
             return;
         }
@@ -249,7 +252,7 @@ impl<'o> Search<'o> {
     }
 
     /// Takes back cuts that save no memory: each takes room in the blob.
-    fn join(&self, net: &Net<'_>, best: &mut Candidate) -> Result<(), PlanError> {
+    pub fn join(&self, net: &Net<'_>, best: &mut Candidate) -> Result<(), PlanError> {
         let walks = Walks { net, known: Mutex::default() };
         let mut i = 0;
         while i < best.cuts.len() && !self.is_over(5) {
@@ -338,7 +341,7 @@ impl<'o> Search<'o> {
                 }
                 let mut overwrite = net.overwrite.clone();
                 overwrite[n] = how;
-                let trial = Net::new(net.model, self.options, net.bands.clone(), overwrite)?;
+                let trial = Net::new(net.model, self.options, net.bands.clone(), overwrite, net.caps.clone())?;
                 let walks = Walks { net: &trial, known: Mutex::default() };
                 let segments = walks.all(&best.cuts, &self.spent)?;
                 let found = self.better(&trial, best.cuts.clone(), segments, best);
@@ -350,77 +353,5 @@ impl<'o> Search<'o> {
             }
         }
         Ok(())
-    }
-
-    /// Makes bands higher: first where that takes no memory, then where it saves the most time, as far as the goal
-    /// allows. Fewer steps, full tiles, and weights are unpacked less often.
-    fn bands(&self, net: &mut Net<'_>, best: &mut Candidate) -> Result<(), PlanError> {
-        let least = best.packing.bytes;
-        for limit in [least, least + self.options.goal.allowance(least)] {
-            let time = |n: usize, band: u8| instructions(net, n, band);
-            let mut order: Vec<(u64, usize)> = (0..net.nodes())
-                .map(|n| {
-                    let now = time(n, net.bands[n]);
-                    let then = BANDS.iter().map(|&band| time(n, band)).min().unwrap_or(now);
-                    (now.saturating_sub(then), n)
-                })
-                .collect();
-            // Of equals the later ones first, which ask the others for more at once.
-            order.sort_unstable();
-            for (_, n) in order.into_iter().rev() {
-                let h = u64::from(net.model.nodes[n].out.h);
-                let mut tried: Vec<(u64, u8)> = BANDS
-                    .iter()
-                    .filter(|&&band| u64::from(band) < h + u64::from(band / 2))
-                    .map(|&band| (instructions(net, n, band), band))
-                    .filter(|&(time, _)| time < instructions(net, n, net.bands[n]))
-                    .collect();
-                tried.sort_unstable();
-                for (_, band) in tried {
-                    if self.is_over(4) || self.raise(net, best, n, band, limit)? {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn raise(
-        &self,
-        net: &mut Net<'_>,
-        best: &mut Candidate,
-        n: usize,
-        band: u8,
-        limit: u64,
-    ) -> Result<bool, PlanError> {
-        let before = net.needs[n];
-        let after = need(net.model, n, band, self.options.goal)?;
-        if net.needs[n].consumes
-            || net.needs[n].state
-            || (after.in_place, after.aux, after.view) != (before.in_place, before.aux, before.view)
-        {
-            return Ok(false);
-        }
-        let old = (net.bands[n], net.needs[n], net.demands[n]);
-        (net.bands[n], net.needs[n], net.demands[n].band) = (band, after, band);
-        net.demands[n].inputs.iter_mut().zip(after.windows).for_each(|(i, w)| i.iter_mut().for_each(|i| i.2 = w));
-        let at = best.cuts.partition_point(|&c| c <= n);
-        let mut segments = best.draft.segments.clone();
-        let walked = Segment::walk(net, segments[at].first, segments[at].end)?;
-        self.spent.fetch_add(u64::from(walked.length.ticks), Ordering::Relaxed);
-        segments[at] = Arc::new(walked);
-        let draft = Draft::of(net, segments, self.options.grow);
-        let bound = net.floor().next_multiple_of(super::pack::ALIGN) + draft.bound();
-        let limit = limit.max(best.packing.bytes);
-        if bound <= limit && draft.length.steps < best.draft.length.steps {
-            let c = self.pack_draft(net, best.cuts.clone(), draft, bound, Some(best), self.swaps(false));
-            if c.packing.bytes <= limit {
-                *best = c;
-                return Ok(true);
-            }
-        }
-        (net.bands[n], net.needs[n], net.demands[n]) = old;
-        Ok(false)
     }
 }

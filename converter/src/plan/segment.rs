@@ -151,7 +151,8 @@ impl Segment {
                         None => aux.push((usize::from(n), (tick, tick))),
                     }
                 }
-                if need.scratch > 0 {
+                // Lent to whoever would take any, even if it is not enough for him.
+                if net.offers[usize::from(n)] > 0 {
                     let (bytes, life) = scratch.get_or_insert((0, NEVER));
                     *bytes = (*bytes).max(u64::from(need.scratch));
                     touch(life, tick);
@@ -163,6 +164,7 @@ impl Segment {
             Stuck::Malformed(n) | Stuck::Endless(n) => PlanError::Schedule(usize::from(n)),
             Stuck::Input(i) => PlanError::Schedule(nodes + usize::from(i)),
         })?;
+        let scratch = scratch.filter(|s| s.0 > 0);
         let groups = slots.into_iter().enumerate();
         let groups = groups.filter_map(|(group, lives)| Some(Touched { group, lives: lives?, ring: 0 })).collect();
         Ok(Self { first, end, length, groups, aux, scratch, pushed: pushed.to_vec(), peaks: Peaks::default() })

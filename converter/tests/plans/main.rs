@@ -3,6 +3,7 @@
 
 mod device;
 mod grow;
+mod limit;
 mod model;
 mod odd;
 mod offload;

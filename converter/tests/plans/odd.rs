@@ -21,7 +21,8 @@ const ONE_SEGMENT: PlanOptions = PlanOptions {
     in_place: Some(Vec::new()),
     grow: true,
     strategy: None,
-    goal: Goal::Balanced,
+    goal: Some(Goal::Balanced),
+    ram_limit: None,
 };
 
 /// Plans a model as one segment; proves that the plan gives the bits of whole maps and of the float meaning, and
@@ -172,7 +173,8 @@ fn a_pushed_input_never_exists_as_a_whole() {
     let data = inputs(&lowered, 8);
     let (_, reference) = blob(&lowered, &whole(&lowered));
     let want = run(&reference, &data).outputs;
-    let (plan, blob) = blob(&lowered, &PlanOptions { push_rows: true, goal: Goal::Size, ..PlanOptions::default() });
+    let (plan, blob) =
+        blob(&lowered, &PlanOptions { push_rows: true, goal: Some(Goal::Size), ..PlanOptions::default() });
     assert!(plan.arena_bytes < 32 * 8 * 3, "{} bytes of arena", plan.arena_bytes);
     assert_eq!(run(&blob, &data).outputs, want);
 

@@ -44,7 +44,8 @@ fn options(nodes: usize, n: &mut Random) -> PlanOptions {
             0 => None,
             _ => Some(all[n.below(all.len())]),
         },
-        goal: [Goal::Size, Goal::Balanced, Goal::Speed][n.below(3)],
+        goal: [None, Some(Goal::Size), Some(Goal::Balanced), Some(Goal::Speed)][n.below(4)],
+        ram_limit: None,
     }
 }
 

@@ -12,7 +12,7 @@ use super::device::{blob, inputs, run};
 use super::model::Model as Net;
 
 /// Convolutions, a residual, a pool, and a reduction with its accumulator.
-fn net() -> Lowered {
+pub fn net() -> Lowered {
     let mut m = Net::new(7);
     let x = m.input(&[1, 16, 12, 3]);
     let a = m.conv3(x, 8);

@@ -38,7 +38,7 @@ pub fn engine<'p>(config: Config, pad: &'p mut [u8], ops: &[OpCode]) -> VectorEn
 /// A plan with jobs, and its blob.
 pub fn jobs(lowered: &Lowered, rule: &JobRule) -> (Plan, Vec<u8>) {
     // A row a step where more would take memory: tests count steps.
-    jobs_with(lowered, &PlanOptions { goal: Goal::Size, ..PlanOptions::default() }, rule)
+    jobs_with(lowered, &PlanOptions { goal: Some(Goal::Size), ..PlanOptions::default() }, rule)
 }
 
 /// As [`jobs`], with options of the planner.

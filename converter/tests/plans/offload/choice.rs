@@ -76,7 +76,8 @@ fn rows_that_are_pushed_are_not_offered() {
     let (lowered, data) = chain();
     let want = run(&blob(&lowered, &whole(&lowered)).1, &data).outputs;
     for (cuts, offered) in [(vec![], 0), (vec![2], 1)] {
-        let options = PlanOptions { push_rows: true, cuts: Some(cuts), grow: false, ..PlanOptions::default() };
+        let (cuts, bands) = (Some(cuts), Some(vec![]));
+        let options = PlanOptions { push_rows: true, cuts, bands, grow: false, ..PlanOptions::default() };
         let (plan, blob) = blob(&lowered, &options);
         let input = usize::from(plan.tensors[lowered.nodes.len()].buffer);
         assert!(plan.buffers[input].rows > 0, "the input is a ring");

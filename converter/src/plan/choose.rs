@@ -1,0 +1,70 @@
+//! Which of the plans is taken: by goal, and within a limit.
+
+use super::frontier::{Frontier, Point};
+use super::search::Search;
+use super::{Goal, PlanError, PlanOptions, regions, unfit};
+
+/// Balanced, and beyond the allowance, one percent of memory has to save one part of so many of a percent of the time.
+const RATE: u32 = 5;
+
+/// Takes a plan, and makes the best of the bytes that it may take.
+pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
+    let fast = options.fast_bytes.unwrap_or(0);
+    // State is RAM as well.
+    let ram = |p: &Point<'m>| {
+        let main = if fast > 0 { regions::place(&p.net, &p.plan, fast, false).bytes[0] } else { p.bytes() };
+        main + regions::state_bytes(&p.net)
+    };
+    let limit = options.ram_limit.map_or(u64::MAX, u64::from);
+    let fits: Vec<&Point<'m>> = frontier.points.iter().filter(|p| limit == u64::MAX || ram(p) <= limit).collect();
+    let Some(&smallest) = fits.first() else {
+        let best = frontier.points.iter().min_by_key(|p| ram(p)).ok_or(PlanError::Schedule(0))?;
+        let best = finish(best.clone(), options)?;
+        if ram(&best) > limit {
+            return Err(unfit::error(&best, ram(&best), options));
+        }
+        frontier.add(best.clone());
+        return Ok(best);
+    };
+    let within = |most: u64| fits.iter().rev().find(|p| p.bytes() <= most).copied().unwrap_or(smallest);
+    let goal = options.goal.unwrap_or(if options.ram_limit.is_some() { Goal::Speed } else { Goal::Balanced });
+    let (point, most) = match (goal, options.goal) {
+        (Goal::Size, _) => (smallest.clone(), smallest.bytes()),
+        // The limit alone.
+        (_, None) if options.ram_limit.is_some() => (within(u64::MAX).clone(), limit),
+        _ => {
+            let most = frontier.full + goal.allowance(frontier.full);
+            (within(most).clone(), most)
+        }
+    };
+    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / 3 } else { 0 };
+    // The best bargain of all, if it is beyond the allowance.
+    let near = fits.iter().copied().filter(|p| p.bytes() <= farthest).min_by_key(|p| price(p, smallest));
+    let far = near.filter(|p| p.bytes() > most).cloned();
+    let most = most.min(limit.saturating_sub(regions::state_bytes(&point.net))).max(point.bytes());
+    let chosen = match far {
+        Some(p) => p,
+        None if goal == Goal::Size || fast > 0 => point,
+        // What is found here depends on the limit, so it is offered only if it is taken.
+        None => frontier.clone().climb(point, most, options)?,
+    };
+    let chosen = finish(chosen, options)?;
+    frontier.add(chosen.clone());
+    Ok(chosen)
+}
+
+/// What is worth it for the plan that is taken only.
+fn finish<'m>(mut point: Point<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
+    let search = Search::new(options);
+    search.repack(&point.net, &mut point.plan);
+    if options.cuts.is_none() {
+        search.join(&point.net, &mut point.plan)?;
+    }
+    Ok(point)
+}
+
+/// Memory times a power of time, in which the slowest counts as one.
+fn price(p: &Point<'_>, slowest: &Point<'_>) -> u128 {
+    let time = (u128::from(p.time) << 14) / u128::from(slowest.time.max(1));
+    time.pow(RATE) * u128::from(p.bytes())
+}

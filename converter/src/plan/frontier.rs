@@ -1,0 +1,135 @@
+//! Plans none of which is better than another in both, memory and time.
+
+use carafe::blob::{BufferRecord, SegmentRecord};
+use carafe::record::Record;
+
+use super::FrontierPoint;
+use super::ladder::Ladder;
+use super::net::Net;
+use super::regions::{self, Placement};
+use super::search::{Candidate, Search};
+use super::{PlanError, PlanOptions};
+
+/// Points that are reported.
+const REPORTED: usize = 10;
+/// A point is reported if it saves one part of so many of the time.
+const WORTH: u64 = 200;
+/// Limits, in percent of the smallest plan with scratch, up to which ladders are climbed one after the other: greed that
+/// knows its limit finds better plans than greed that does not.
+const STAGES: [u64; 4] = [110, 125, 150, 200];
+
+/// A plan with its price.
+#[derive(Clone, Debug)]
+pub(super) struct Point<'m> {
+    pub net: Net<'m>,
+    pub plan: Candidate,
+    /// Instructions of an inference, estimated.
+    pub time: u64,
+}
+
+impl<'m> Point<'m> {
+    pub fn new(net: Net<'m>, plan: Candidate) -> Self {
+        let time = net.time();
+        Self { net, plan, time }
+    }
+
+    /// Bytes, if all lies in the arena.
+    pub fn bytes(&self) -> u64 {
+        self.plan.packing.bytes
+    }
+
+    fn report(&self, placement: &Placement, chosen: bool) -> FrontierPoint {
+        let (buffers, segments) = (self.net.buffers(), self.plan.draft.segments.len());
+        let [arena, fast, state] = placement.bytes.map(|b| b as u32);
+        FrontierPoint {
+            arena_bytes: arena,
+            fast_bytes: fast,
+            state_bytes: state,
+            table_bytes: (buffers * BufferRecord::SIZE + segments * SegmentRecord::SIZE) as u32,
+            instructions: self.time,
+            chosen,
+        }
+    }
+}
+
+/// Points from the smallest to the fastest.
+#[derive(Clone, Debug)]
+pub(super) struct Frontier<'m> {
+    pub points: Vec<Point<'m>>,
+    /// Bytes of the smallest plan that grants all scratch.
+    pub full: u64,
+}
+
+impl<'m> Frontier<'m> {
+    /// Of a net that grants no scratch. What is found does not depend on goal and limit.
+    pub fn of(small: Net<'m>, options: &PlanOptions) -> Result<Self, PlanError> {
+        let smallest = |net: Net<'m>| Search::new(options).smallest(net).map(|(net, plan)| Point::new(net, plan));
+        let mut full = small.clone();
+        (0..full.nodes()).for_each(|n| full.set_cap(n, u32::MAX));
+        let no_offers = full.offers.iter().all(|&o| o == 0);
+        let start = smallest(full)?;
+        let mut this = Self { points: vec![start.clone()], full: start.bytes() };
+        let limits = STAGES.map(|percent| this.full * percent / 100);
+        for limit in limits.into_iter().chain([u64::MAX]) {
+            let from = this.within(limit).unwrap_or(&start).clone();
+            this.climb(from, limit, options)?;
+        }
+        if !no_offers {
+            let start = smallest(small)?;
+            this.add(start.clone());
+            // More is better spent where kernels have their scratch.
+            this.climb(start, this.full, options)?;
+        }
+        Ok(this)
+    }
+
+    /// From a plan to faster ones within a limit, and the fastest of them.
+    pub fn climb(&mut self, from: Point<'m>, limit: u64, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
+        let (search, mut last) = (Search::new(options), from.clone());
+        Ladder { search: &search, net: from.net, best: from.plan, limit }.climb(|p| {
+            last = p.clone();
+            self.add(p);
+        })?;
+        // On the way there is no time for patience.
+        search.repack(&last.net, &mut last.plan);
+        self.add(last.clone());
+        Ok(last)
+    }
+
+    /// The fastest of at most so many bytes.
+    pub fn within(&self, bytes: u64) -> Option<&Point<'m>> {
+        self.points.iter().rev().find(|p| p.bytes() <= bytes)
+    }
+
+    /// Takes a point in, if none is as good in both; what is no better than it goes.
+    pub fn add(&mut self, point: Point<'m>) {
+        if self.points.iter().any(|p| p.bytes() <= point.bytes() && p.time <= point.time) {
+            return;
+        }
+        self.points.retain(|p| p.bytes() < point.bytes() || p.time < point.time);
+        let at = self.points.partition_point(|p| p.bytes() < point.bytes());
+        self.points.insert(at, point);
+    }
+
+    /// The points that a user should see, where they lie with so many bytes of fast memory.
+    pub fn report(&self, chosen: &Point<'m>, placement: &Placement, fast: u32) -> Vec<FrontierPoint> {
+        let mut all = vec![chosen.report(placement, true)];
+        all.extend(self.points.iter().map(|p| p.report(&regions::place(&p.net, &p.plan, fast, false), false)));
+        // Fast memory may turn their order round; of equals the chosen one comes first.
+        all.sort_by_key(|p| (p.arena_bytes, p.instructions, !p.chosen));
+        let mut kept: Vec<FrontierPoint> = Vec::new();
+        for p in all {
+            let worth = |k: &FrontierPoint| p.instructions + k.instructions / WORTH < k.instructions;
+            if p.chosen || kept.last().is_none_or(worth) {
+                kept.push(p);
+            }
+        }
+        while kept.len() > REPORTED {
+            let gain = |i: usize| kept[i - 1].instructions as f64 / kept[i].instructions.max(1) as f64;
+            let least = (1..kept.len()).filter(|&i| !kept[i].chosen).min_by(|&a, &b| gain(a).total_cmp(&gain(b)));
+            let Some(least) = least else { break };
+            kept.remove(least);
+        }
+        kept
+    }
+}
