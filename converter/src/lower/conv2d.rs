@@ -1,5 +1,6 @@
 use carafe::OpCode;
-use carafe::ops::{ConvRecord, PLAIN};
+use carafe::blob::Cpu;
+use carafe::ops::{ConvRecord, PLAIN, QUADS};
 use carafe_graph::{Conv2d, Layout};
 
 use super::{LowerError, Step, fields, pack, scale};
@@ -34,7 +35,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
         .zip(q.data.chunks_exact(per_channel.max(1)))
         .map(|(&b, w)| scale::fold_bias(b, w.iter().copied(), &x, shift))
         .collect();
-    let folded = folded.ok_or_else(|| {
+    let mut folded = folded.ok_or_else(|| {
         step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")
     })?;
 
@@ -42,11 +43,12 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
     let at = |o: usize, i: usize, tap: usize| q.data[(o * ic + i) * kh * kw + tap];
     let (packed, packing) = if depthwise {
         let order = (0..kh * kw).flat_map(|t| (0..oc).map(move |o| (o, t)));
-        (order.map(|(o, t)| at(o, 0, t) as u8).collect(), PLAIN)
+        let packing = if step.cx.out.cpu == Cpu::Armv6m { QUADS } else { PLAIN };
+        (order.map(|(o, t)| at(o, 0, t) as u8).collect(), packing)
     } else {
         let order = (0..oc).flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))));
         let ordered: Vec<i8> = order.map(|(o, i, t)| at(o, i, t)).collect();
-        pack::pack(&ordered, per_channel, &x, step.cx.out.cpu)
+        pack::pack(&ordered, per_channel, &x, &mut folded, step.cx.out.cpu)
     };
 
     let (lo, hi) = step.clamp(conv.activation)?;

@@ -20,10 +20,10 @@ pub(super) fn lower(step: &mut Step<'_, '_>, activation: Activation) -> Result<(
         .zip(q.data.chunks_exact(k))
         .map(|(&b, w)| scale::fold_bias(b, w.iter().copied(), &x, shift))
         .collect();
-    let folded = folded.ok_or_else(|| {
+    let mut folded = folded.ok_or_else(|| {
         step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")
     })?;
-    let (packed, packing) = pack::pack(&q.data, k, &x, step.cx.out.cpu);
+    let (packed, packing) = pack::pack(&q.data, k, &x, &mut folded, step.cx.out.cpu);
     let (lo, hi) = step.clamp(activation)?;
     let weights = step.cx.layer(packed, &scale::channels(&folded, &multipliers));
     let record = DenseRecord { lo, hi, shift, packing, weights };

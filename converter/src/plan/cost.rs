@@ -1,8 +1,8 @@
-//! What a node costs in instructions, roughly, on a Cortex-M4: to find out which bands are worth memory, and in which
-//! order. The numbers are those of the inner loops of `carafe-cpu`.
+//! What a node costs in instructions, roughly, on a Cortex-M4 (of weights packed for Armv6-M, on a Cortex-M0+): to find
+//! out which bands are worth memory, and in which order. The numbers are those of the inner loops of `carafe-cpu`.
 
 use carafe::OpCode;
-use carafe::ops::{ConvRecord, PAIRS};
+use carafe::ops::{ConvRecord, PAIRS, QUADS};
 use carafe::record::Record;
 
 use super::net::Net;
@@ -25,6 +25,15 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
             // Tiles of three pixels, two channels: nine instructions for two inputs. A column takes two for an input.
             pixels.div_ceil(3) * (c * (inputs * 9 / 4 + 27) + 6 * inputs)
+        }
+        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == QUADS => {
+            let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
+            // Two pixels, two channels: 18 instructions for two inputs. To widen an input takes nine.
+            pixels * (c * (inputs * 9 / 4 + 45) + 9 * inputs + 500)
+        }
+        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && r.packing == QUADS => {
+            let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
+            pixels * (c * (5 * taps + 45) + 20 * taps + 200)
         }
         (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && need.scratch > 0 => {
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);

@@ -24,8 +24,12 @@ mod elementwise;
 #[cfg_attr(target_arch = "x86_64", path = "x86.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 mod host;
+#[cfg(carafe_m0)]
+mod m0;
 mod pairs;
+mod pixelwise;
 mod put;
+mod quads;
 mod slide;
 mod taps;
 mod tile;
@@ -38,7 +42,9 @@ pub use dense::dense;
 pub use depthwise::Stream;
 pub use elementwise::{Scaled, add_scaled, sum_pixels};
 pub use pairs::{dot_pairs, dot_pairs_u8, place, sum_pairs};
+pub use pixelwise::{LISTED, Listed};
 pub use put::{PIXELS, Put, Run};
+pub use quads::{Quads, dot_quads, fill_quads, move_quads, quad_words, sum_quads, widen_quads};
 pub use slide::{Slide, slide};
 pub use taps::{TAPS, Taps};
 pub use tile::{bytes, copy, fill, halves, tile, widen, widen_one, words};
@@ -49,6 +55,9 @@ pub use tiles::{Alike, Work, tiles};
 ///
 /// On a host, too: there it is a device's twin.
 pub const FAST: bool = cfg!(any(carafe_dsp, not(target_os = "none")));
+
+/// As [`FAST`], of [`Quads`]: the core has but one multiplication, of words.
+pub const FAST_QUADS: bool = cfg!(any(carafe_m0, not(target_os = "none")));
 
 /// True if the fast loops take weights that lie there: where words are read several at once, at a multiple of 4.
 #[inline]

@@ -4,8 +4,8 @@ use carafe_cpu::FAST;
 
 use super::convolution::{BLOCK, ConvRecord};
 use super::loops::{ALL_LOOPS, ALONE, PLAIN, TILES};
-use super::tile;
 use super::window::{Taps, Weights};
+use super::{quads, tile};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo};
 
@@ -20,7 +20,9 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::check(node, A::CHANNEL, false, tile::scratch)
+        ConvRecord::check(node, A::CHANNEL, false, |node, weights, r| {
+            tile::scratch(node, weights, r) + quads::scratch(node, weights, r)
+        })
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
@@ -35,9 +37,12 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
         if A::ID == Native::ID && LOOPS & (TILES | ALONE) != 0 && tile::serves(cx, &weights, &r) {
             tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
             made = usize::from(node.out.c) & !1;
-            if made == usize::from(node.out.c) {
-                return Some(());
-            }
+        } else if A::ID == Native::ID && quads::serves(cx, &weights, &r) {
+            quads::produce(cx, (y0, y1), &r, &weights, channels)?;
+            made = usize::from(node.out.c) & !1;
+        }
+        if made == usize::from(node.out.c) {
+            return Some(());
         }
         if FAST && LOOPS & PLAIN == 0 {
             return None;
@@ -66,9 +71,16 @@ pub(super) fn accumulate(acc: &mut [i32], taps: &Taps<'_>, x: &TensorInfo, weigh
     let (first, length) = (taps.first * usize::from(x.c), taps.count * usize::from(x.c));
     let mut weights = *weights;
     for acc in acc.chunks_mut(2) {
-        let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero())));
+        let less = if weights.quads && x.unsigned() { 128 } else { 0 };
+        let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero()) - less));
         // The last of an odd number is plain.
-        let sums = if weights.pairs && acc.len() == 2 {
+        let sums = if weights.quads && acc.len() == 2 {
+            let w = weights.bytes.get(..2 * weights.per_channel)?;
+            match taps.pixels {
+                None => scaled(carafe_cpu::sum_quads(w, first, length)),
+                Some(pixels) => carafe_cpu::dot_quads(pixels.get(..length)?, w, first, x.unsigned()),
+            }
+        } else if weights.pairs && acc.len() == 2 {
             let w = weights.bytes;
             match taps.pixels {
                 None => scaled(carafe_cpu::sum_pairs(w, first, length)),

@@ -30,7 +30,8 @@ record! {
         hi: i8,
         /// Shift of the requantization, if the arithmetic has one per node.
         shift: i8,
-        /// How weights are packed: [`PLAIN`] or [`PAIRS`]. Depthwise: plain, `[KH, KW, O]`.
+        /// How weights are packed: [`PLAIN`], [`PAIRS`] or [`QUADS`]. Depthwise: [`PLAIN`] or [`QUADS`], of which
+        /// either is `[KH, KW, O]`; for the latter less scratch is planned, as cores take that have no better loop.
         packing: u8,
         /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
@@ -44,6 +45,10 @@ pub const PLAIN: u8 = 0;
 /// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros, and
 /// stand in the order of [`carafe_cpu::place`].
 pub const PAIRS: u8 = 1;
+
+/// As [`PAIRS`], two inputs of two channels in a word ([`carafe_cpu::Quads`]): `[O / 2, KH·KW·I / 2, 2, 2]`, each weight plus
+/// 128; none is −128. Of an operand of u8, 128 is taken.
+pub const QUADS: u8 = 2;
 
 /// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
 pub(super) const BLOCK: usize = 32;
@@ -79,12 +84,18 @@ impl ConvRecord {
             if node.out.c.checked_rem(depth) != Some(0) {
                 return Err(Fault::Shape);
             }
-            if r.packing != PLAIN {
+            if r.packing != PLAIN && r.packing != QUADS {
                 return Err(Fault::Field);
             }
             depth = 1;
         }
-        let (weights, macs) = Weights::check(node, (r.weights, r.packing), windows.taps(), depth, channel)?;
+        let (weights, macs) = Weights::check(
+            node,
+            (r.weights, if depthwise { PLAIN } else { r.packing }),
+            windows.taps(),
+            depth,
+            channel,
+        )?;
         let scratch = scratch(node, &weights, &r);
         Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
     }

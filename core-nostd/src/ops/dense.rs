@@ -6,6 +6,7 @@ use super::PAIRS;
 use super::conv2d::accumulate;
 use super::convolution::BLOCK;
 use super::loops::{ALL_LOOPS, ALONE, PLAIN};
+use super::quads;
 use super::window::{Taps, Weights};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
@@ -20,7 +21,7 @@ record! {
         hi: i8,
         /// Shift of the requantization, if the arithmetic has one per node.
         shift: i8,
-        /// How weights are packed: [`super::PLAIN`] (`[O, I]`) or [`super::PAIRS`].
+        /// How weights are packed: [`super::PLAIN`] (`[O, I]`), [`super::PAIRS`] or [`super::QUADS`].
         packing: u8,
         /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
@@ -48,15 +49,25 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
-        let (node, [rows, _]) = (cx.node, &cx.inputs);
+        let node = cx.node;
         let r: DenseRecord = node.fields().ok()?;
         let ic = usize::from(node.in0.c);
         let (weights, channels) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, A::CHANNEL).ok()?;
         let fast = FAST && A::ID == Native::ID && LOOPS & ALONE != 0 && r.is_fast(node);
         let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
+        let mut made = 0;
+        if A::ID == Native::ID && quads::serves_dense(cx, &weights, &r) {
+            quads::dense(cx, (y0, y1), &r, &weights, channels)?;
+            made = usize::from(node.out.c) & !1;
+            if made == usize::from(node.out.c) {
+                return Some(());
+            }
+        }
+        let (weights, channels) = (weights.skip(made), channels.get(made * A::CHANNEL..)?);
+        let [rows, _] = &cx.inputs;
         cx.out.each((y0, y1), false, &mut |y, x, out| {
             let taps = Taps { first: 0, count: 1, pixels: Some(rows.run(y, x, ic)?) };
-            let (mut weights, mut channels, mut out) = (weights, channels, out);
+            let (mut weights, mut channels, mut out) = (weights, channels, out.get_mut(made..)?);
             if fast {
                 // An odd channel at the end is left out.
                 let even = out.len() & !1;
@@ -92,6 +103,6 @@ fn check(node: &Node<'_>, channel: usize) -> Result<Need, Fault> {
     if (x.h, x.w) != (y.h, y.w) {
         return Err(Fault::Shape);
     }
-    let (_, macs) = Weights::check(node, (r.weights, r.packing), 1, x.c, channel)?;
-    Ok(Need { in_place: 0, macs, ..Need::ELEMENTWISE })
+    let (weights, macs) = Weights::check(node, (r.weights, r.packing), 1, x.c, channel)?;
+    Ok(Need { in_place: 0, macs, scratch: quads::dense_scratch(&weights, x.c, y.c), ..Need::ELEMENTWISE })
 }

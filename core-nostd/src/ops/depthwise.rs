@@ -4,7 +4,7 @@ use carafe_cpu::FAST;
 
 use super::convolution::{BLOCK, ConvRecord};
 use super::loops::{ALL_LOOPS, PLAIN, SLIDE, STREAM};
-use super::{slide, sliding};
+use super::{QUADS, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
@@ -19,6 +19,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         ConvRecord::check(node, A::CHANNEL, true, |node, _, r| match slide::scratch(node, r) {
+            _ if r.packing == QUADS => pixelwise::scratch(node, r),
             0 => sliding::scratch(node, r),
             scratch => scratch,
         })
@@ -40,6 +41,9 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         }
         if native && LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
             return sliding::produce(cx, (y0, y1), &r, weights, channels);
+        }
+        if native && pixelwise::serves(cx, &r) {
+            return pixelwise::produce(cx, (y0, y1), &r, weights, channels);
         }
         if FAST && LOOPS & PLAIN == 0 {
             return None;

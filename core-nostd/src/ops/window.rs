@@ -106,6 +106,8 @@ pub(super) struct Weights<'m> {
     pub per_channel: usize,
     /// [`super::PAIRS`].
     pub pairs: bool,
+    /// [`super::QUADS`].
+    pub quads: bool,
 }
 
 impl<'m> Weights<'m> {
@@ -119,18 +121,18 @@ impl<'m> Weights<'m> {
         depth: u16,
         channel: usize,
     ) -> Result<(Self, &'m [u8]), Fault> {
-        let pairs = packing == super::PAIRS;
-        if !pairs && packing != super::PLAIN {
+        let (pairs, quads) = (packing == super::PAIRS, packing == super::QUADS);
+        if !pairs && !quads && packing != super::PLAIN {
             return Err(Fault::Field);
         }
         // At most 2^16 taps: neither this nor the next product exceeds 32 bits.
         let mut per_channel = (taps as u32).wrapping_mul(u32::from(depth));
-        if pairs {
+        if pairs || quads {
             per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?;
         }
         let length = per_channel.checked_mul(u32::from(node.out.c)).ok_or(Fault::Shape)?;
         let (bytes, channels) = node.layer(offset, length as usize, channel)?;
-        Ok((Self { bytes, per_channel: per_channel as usize, pairs }, channels))
+        Ok((Self { bytes, per_channel: per_channel as usize, pairs, quads }, channels))
     }
 
     /// As [`Weights::of`]; also gives the multiplications of the node.

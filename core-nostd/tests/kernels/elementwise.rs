@@ -1,12 +1,13 @@
 //! Dense, add, mean, softmax, tables: row y of the result from row y of the operands, or from all of them.
 
-use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, PLAIN, SoftmaxRecord};
+use carafe::ops::{AddRecord, DenseRecord, LutRecord, MeanRecord, MulRecord, PAIRS, PLAIN, QUADS, SoftmaxRecord};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
 use crate::frame::{Frame, frame};
 use crate::reference::{Map, bounds, finish, map, requantize, sum, zero_point};
 use crate::support::{Builder, Place, bytes, run};
+use crate::windows::scratch;
 
 /// How the result of an addition lies to its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,15 +162,21 @@ proptest! {
     }
 
     #[test]
-    fn dense_layers(x in map(4, 3, 40), n in 1usize..20, seed in any::<u64>(), shift in -8i8..=4, zy in zero_point(), bounds in bounds(), f in frame(), pairs in any::<bool>()) {
+    fn dense_layers(x in prop_oneof![map(4, 3, 40), map(2, 1, 300)], n in 1usize..20, seed in any::<u64>(), shift in -8i8..=4, zy in zero_point(), bounds in bounds(), f in frame(), packing in 0u8..=2, scratch in scratch()) {
         let mut state = seed | 1;
         let mut random = || { state ^= state << 13; state ^= state >> 7; state ^= state << 17; state };
         let k = x.hwc[2];
-        let weights: Vec<i8> = (0..n * k).map(|_| random() as i8).collect();
+        let least = if packing == QUADS { -127 } else { -128 };
+        let weights: Vec<i8> = (0..n * k).map(|_| (random() as i8).max(least)).collect();
         let parameters: Vec<(i32, i32)> = (0..n).map(|_| (random() as i32 >> 12, (random() as i32 >> 1).abs())).collect();
         let mut b = Builder::default();
         let channels: Vec<u8> = parameters.iter().flat_map(|(c, m)| [c.to_le_bytes(), m.to_le_bytes()].concat()).collect();
-        let (place, packing) = if pairs { b.pairs(&weights, k, &channels) } else { (b.layer(&weights, &channels), PLAIN) };
+        let (place, packing) = match packing {
+            PAIRS => b.pairs(&weights, k, &channels),
+            QUADS => b.quads(&weights, k, &channels),
+            _ => (b.layer(&weights, &channels), PLAIN),
+        };
+        b.scratch(scratch);
         let record = DenseRecord { lo: bounds.0, hi: bounds.1, shift, packing, weights: place };
         let out = [x.hwc[0], x.hwc[1], n];
         let blob = f.unary(b, OpCode::Dense, bytes(&record), (x.hwc, x.zero_point), (out, zy), Window::SAME, 0);

@@ -1,6 +1,6 @@
 //! Convolution, depthwise convolution, pooling.
 
-use carafe::ops::{ConvRecord, PLAIN, PoolRecord};
+use carafe::ops::{ConvRecord, PAIRS, PLAIN, PoolRecord, QUADS};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ struct Convolution {
     zero_point: i8,
     bounds: (i8, i8),
     frame: Frame,
-    pairs: bool,
+    packing: u8,
     scratch: u32,
 }
 
@@ -91,10 +91,12 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
             zero_point(),
             bounds(),
             frame(),
-            (any::<bool>(), scratch()),
+            (0u8..=2, scratch()),
         )
             .prop_map(
-                |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (pairs, scratch))| {
+                |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (packing, scratch))| {
+                    let weights =
+                        weights.iter().map(|&w: &i8| if packing == QUADS { w.max(-127) } else { w }).collect();
                     Convolution {
                         x,
                         s,
@@ -105,7 +107,7 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
                         zero_point,
                         bounds,
                         frame,
-                        pairs,
+                        packing,
                         scratch,
                     }
                 },
@@ -118,10 +120,13 @@ impl Convolution {
         let mut b = Builder::default();
         let channels: Vec<u8> =
             self.parameters.iter().flat_map(|(bias, m)| [bias.to_le_bytes(), m.to_le_bytes()].concat()).collect();
-        let (weights, packing) = if self.pairs && op == OpCode::Conv2d {
-            b.pairs(&self.weights, self.weights.len() / self.channels, &channels)
-        } else {
-            (b.layer(&self.weights, &channels), PLAIN)
+        let inputs = self.weights.len() / self.channels;
+        let (weights, packing) = match self.packing {
+            PAIRS if op == OpCode::Conv2d => b.pairs(&self.weights, inputs, &channels),
+            QUADS if op == OpCode::Conv2d => b.quads(&self.weights, inputs, &channels),
+            // Depthwise, either packing is the same order.
+            QUADS => (b.layer(&self.weights, &channels), QUADS),
+            _ => (b.layer(&self.weights, &channels), PLAIN),
         };
         b.scratch(self.scratch);
         let record = ConvRecord {

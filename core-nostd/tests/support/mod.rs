@@ -112,6 +112,27 @@ impl Builder {
         (self.layer(&packed, channels), carafe::ops::PAIRS)
     }
 
+    /// As [`Builder::pairs`], two inputs of two channels in a word, where no weight is −128.
+    #[allow(dead_code, reason = "only some of the tests that share this have layers in words")]
+    pub fn quads(&mut self, weights: &[i8], inputs: usize, channels: &[u8]) -> (u32, u8) {
+        if weights.contains(&i8::MIN) {
+            return (self.layer(weights, channels), carafe::ops::PLAIN);
+        }
+        let mut packed = Vec::new();
+        let rows: Vec<&[i8]> = weights.chunks(inputs).collect();
+        for rows in rows.chunks(2) {
+            if let [last] = rows {
+                packed.extend(last.iter().copied().chain(std::iter::repeat(0)).take(inputs.next_multiple_of(4)));
+                continue;
+            }
+            for i in (0..inputs.next_multiple_of(4)).step_by(2) {
+                let of = |row: usize, i: usize| rows[row].get(i).map_or(0, |&w| w) ^ i8::MIN;
+                packed.extend([of(0, i), of(0, i + 1), of(1, i), of(1, i + 1)]);
+            }
+        }
+        (self.layer(&packed, channels), carafe::ops::QUADS)
+    }
+
     /// Gives the kernels so many bytes of scratch.
     #[allow(dead_code, reason = "only some of the tests that share this give any")]
     pub fn scratch(&mut self, bytes: u32) {
