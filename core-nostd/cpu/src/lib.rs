@@ -17,7 +17,11 @@ mod arm;
 mod dense;
 mod depthwise;
 mod elementwise;
+pub mod gather;
+#[cfg(carafe_mve)]
+mod mve;
 mod pairs;
+mod product;
 mod put;
 mod slide;
 mod taps;
@@ -28,6 +32,7 @@ pub use dense::dense;
 pub use depthwise::Stream;
 pub use elementwise::{Scaled, add_scaled, sum_pixels};
 pub use pairs::{dot_pairs, dot_pairs_u8, place, sum_pairs};
+pub use product::{CHANNELS, Copied, Pixels, Rescale, copy_pixels, product};
 pub use put::{PIXELS, Put, Run};
 pub use slide::{Slide, slide};
 pub use taps::{TAPS, Taps};
@@ -51,6 +56,11 @@ pub fn takes(weights: &[u8]) -> bool {
         true
     }
 }
+
+/// True if [`product`] and [`gather`] are faster than the plain loops: the core multiplies 16 pairs of int8 at once.
+///
+/// On a host where the build says so: there it is such a device's twin.
+pub const HELIUM: bool = cfg!(any(carafe_mve, all(feature = "cpu-m55", not(target_os = "none"))));
 
 /// Σ x·w over the shortest of three slices of int8, for two w at once: what is loaded of x is used twice.
 #[inline(never)]

@@ -1,6 +1,6 @@
 //! Convolution, depthwise convolution, pooling.
 
-use carafe::ops::{ConvRecord, PLAIN, PoolRecord};
+use carafe::ops::{COLUMNS, ConvRecord, PAIRS, PLAIN, PoolRecord, WORDS};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ struct Convolution {
     zero_point: i8,
     bounds: (i8, i8),
     frame: Frame,
-    pairs: bool,
+    packing: u8,
     scratch: u32,
 }
 
@@ -91,10 +91,10 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
             zero_point(),
             bounds(),
             frame(),
-            (any::<bool>(), scratch()),
+            (prop::sample::select(vec![PLAIN, PAIRS, COLUMNS, WORDS]), scratch()),
         )
             .prop_map(
-                |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (pairs, scratch))| {
+                |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (packing, scratch))| {
                     Convolution {
                         x,
                         s,
@@ -105,7 +105,7 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
                         zero_point,
                         bounds,
                         frame,
-                        pairs,
+                        packing,
                         scratch,
                     }
                 },
@@ -118,10 +118,11 @@ impl Convolution {
         let mut b = Builder::default();
         let channels: Vec<u8> =
             self.parameters.iter().flat_map(|(bias, m)| [bias.to_le_bytes(), m.to_le_bytes()].concat()).collect();
-        let (weights, packing) = if self.pairs && op == OpCode::Conv2d {
-            b.pairs(&self.weights, self.weights.len() / self.channels, &channels)
-        } else {
-            (b.layer(&self.weights, &channels), PLAIN)
+        let (weights, packing) = match self.packing {
+            PAIRS if op == OpCode::Conv2d => b.pairs(&self.weights, self.weights.len() / self.channels, &channels),
+            COLUMNS if op == OpCode::Conv2d => (b.layer(&self.by_column(), &channels), COLUMNS),
+            WORDS if op == OpCode::DepthwiseConv2d && self.in_words() => (b.layer(&self.words(), &channels), WORDS),
+            _ => (b.layer(&self.weights, &channels), PLAIN),
         };
         b.scratch(self.scratch);
         let record = ConvRecord {
@@ -141,6 +142,34 @@ impl Convolution {
         };
         let x = (self.x.hwc, self.x.zero_point);
         self.frame.unary(b, op, bytes(&record), x, (self.out(), self.zero_point), self.s.window(), 0)
+    }
+
+    /// Weights `[O, KH, KW, I]` as `[O, KW, KH, I]`.
+    fn by_column(&self) -> Vec<i8> {
+        let ([kh, kw], ic) = (self.s.kernel, self.x.hwc[2]);
+        let order = (0..self.channels).flat_map(|o| (0..kw).flat_map(move |x| (0..kh).map(move |y| (o, x, y))));
+        order.flat_map(|(o, x, y)| &self.weights[((o * kh + y) * kw + x) * ic..][..ic]).copied().collect()
+    }
+
+    /// True if windows fit into four words.
+    fn in_words(&self) -> bool {
+        let [kh, kw] = self.s.kernel;
+        self.channels == self.x.hwc[2] && kh.div_ceil(4) * kw <= 4
+    }
+
+    /// Weights `[KH, KW, O]` as `[O / 16, KH / 4, KW, 16, 4]`.
+    fn words(&self) -> Vec<i8> {
+        let [kh, kw] = self.s.kernel;
+        let mut words = Vec::new();
+        for block in (0..self.channels).step_by(16) {
+            for (y, x) in (0..kh).step_by(4).flat_map(|y| (0..kw).map(move |x| (y, x))) {
+                for (o, y) in (block..block + 16).flat_map(|o| (y..y + 4).map(move |y| (o, y))) {
+                    let there = o < self.channels && y < kh;
+                    words.push(if there { self.weights[(y * kw + x) * self.channels + o] } else { 0 });
+                }
+            }
+        }
+        words
     }
 
     fn out(&self) -> [usize; 3] {
