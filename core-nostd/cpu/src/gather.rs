@@ -139,7 +139,7 @@ pub fn depthwise(
     let last = run.pixels.checked_sub(1)?;
     let most = *windows.at.iter().max()? as usize;
     if many == 0
-        || many % 4 != 0
+        || !many.is_multiple_of(4)
         || many != lines.channels
         || !lines.fit(scratch.len())?
         || !(1..=WORDS).contains(&windows.words)

@@ -62,6 +62,14 @@ struct ColumnsArguments {
     flip: u32,
 }
 
+/// What `carafe_mve_sum` reads.
+#[repr(C)]
+struct SumArguments {
+    channels: usize,
+    pixels: usize,
+    step: usize,
+}
+
 /// What `carafe_mve_depthwise` reads. It moves pointers on, and counts `quads` down.
 #[repr(C)]
 struct DepthwiseArguments {
@@ -96,6 +104,7 @@ unsafe extern "C" {
     fn carafe_mve_columns(to: *mut u8, from: *const u8, arguments: *const ColumnsArguments);
     fn carafe_mve_fill(to: *mut u8, byte: u32, bytes: usize);
     fn carafe_mve_copy(to: *mut u8, from: *const u8, bytes: usize);
+    fn carafe_mve_sum(sums: *mut [u8; 4], x: *const u8, arguments: *const SumArguments);
     fn carafe_mve_depthwise(arguments: *mut DepthwiseArguments);
 }
 
@@ -248,6 +257,20 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
 pub fn fill(to: &mut [u8], byte: u8) {
     // SAFETY: so many bytes are there.
     unsafe { carafe_mve_fill(to.as_mut_ptr(), u32::from(byte), to.len()) };
+}
+
+/// [`crate::sum_pixels`]. False if the last pixel is not whole.
+pub fn sum_pixels(acc: &mut [[u8; 4]], pixels: &[u8], step: usize) -> bool {
+    let channels = acc.len();
+    let Some(behind) = pixels.len().checked_sub(channels) else { return false };
+    if channels == 0 || step < channels || !behind.is_multiple_of(step) {
+        return false;
+    }
+    let arguments = SumArguments { channels, pixels: behind / step + 1, step };
+    // SAFETY: as many bytes are read at each multiple of `step` as there are sums, which are there: behind the last multiple,
+    // too. There is one sum at least.
+    unsafe { carafe_mve_sum(acc.as_mut_ptr(), pixels.as_ptr(), &arguments) };
+    true
 }
 
 /// [`crate::gather::depthwise`], whose arguments are checked. `None` if they are not for this routine: the blob's constants

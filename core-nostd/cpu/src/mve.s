@@ -298,6 +298,35 @@ carafe_mve_copy:
 2:  pop     {r7, pc}
     .size carafe_mve_copy, . - carafe_mve_copy
 
+@ void carafe_mve_sum(uint8_t *sums, const uint8_t *x, const SumArguments *)
+@ Adds pixels to the sums of channels, four channels of all pixels before the next.
+    .section .text.carafe_mve_sum, "ax", %progbits
+    .global carafe_mve_sum
+    .type carafe_mve_sum, %function
+    .thumb_func
+    .p2align 2
+carafe_mve_sum:
+    push    {r4-r6, lr}
+    ldm     r2, {r3, r4, r5}
+1:  vctp.32 r3
+    vpst
+    vldrbt.u8 q0, [r0]
+    mov     r6, r1
+    dls     lr, r4
+2:  vpst
+    vldrbt.s32 q1, [r6]
+    add     r6, r5
+    vadd.i32 q0, q0, q1
+    le      lr, 2b
+    vpst
+    vstrbt.8 q0, [r0]
+    adds    r0, #16
+    adds    r1, #4
+    subs    r3, #4
+    bhi     1b
+    pop     {r4-r6, pc}
+    .size carafe_mve_sum, . - carafe_mve_sum
+
 @ Puts lines of 16 channels side by side: a word of four bytes per channel, 16 words per pixel.
 @ r0 to, r1-r4 lines, r5-r8 steps.
     .macro carafe_mve_store
