@@ -263,10 +263,11 @@ pub fn fill(to: &mut [u8], byte: u8) {
 pub fn sum_pixels(acc: &mut [[u8; 4]], pixels: &[u8], step: usize) -> bool {
     let channels = acc.len();
     let Some(behind) = pixels.len().checked_sub(channels) else { return false };
-    if channels == 0 || step < channels || !behind.is_multiple_of(step) {
+    let Some(more) = behind.checked_div(step) else { return false };
+    if channels == 0 || step < channels || more * step != behind {
         return false;
     }
-    let arguments = SumArguments { channels, pixels: behind / step + 1, step };
+    let arguments = SumArguments { channels, pixels: more + 1, step };
     // SAFETY: as many bytes are read at each multiple of `step` as there are sums, which are there: behind the last multiple,
     // too. There is one sum at least.
     unsafe { carafe_mve_sum(acc.as_mut_ptr(), pixels.as_ptr(), &arguments) };

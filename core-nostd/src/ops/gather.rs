@@ -86,7 +86,7 @@ pub(super) fn produce(
     let words = carafe_cpu::words(cx.scratch);
     // A row is made in pieces, if columns are few.
     let [one, all] = way.columns;
-    let room = (words.len() / (way.groups * LANES)).min(all);
+    let room = words.len().checked_div(way.groups * LANES)?.min(all);
     let stride = usize::from(if way.vertical { r.stride_h } else { r.stride_w });
     let at_once = 1 + room.checked_sub(one)?.checked_div(stride)?;
     let mut windows = Windows { words: way.words, at: [0; MOST] };

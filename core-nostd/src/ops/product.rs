@@ -112,7 +112,7 @@ pub(super) fn produce(
     let columns = carafe_cpu::bytes(words);
     // A row is made in pieces, if columns are few.
     let [one, all] = way.columns;
-    let room = (columns.len() / way.column).min(all);
+    let room = columns.len().checked_div(way.column)?.min(all);
     let mut at_once = 1 + room.checked_sub(one)?.checked_div(stride)?;
     if (4..w).contains(&at_once) {
         // Pixels are made by threes.
@@ -140,7 +140,7 @@ fn fill(to: &mut [u8], (x, rows): (&TensorInfo, &Rows<'_>), r: &ConvRecord, (oy,
     let column = usize::from(r.kernel_h) * c;
     let flip = x.unsigned();
     let zero = x.zero_point as u8 ^ if flip { 0x80 } else { 0 };
-    let columns = (to.len() / column) as i32;
+    let columns = to.len().checked_div(column)? as i32;
     // Those left and right of the operand are padding, and so are rows above and below.
     let left = (-first).clamp(0, columns);
     let inside = (i32::from(x.w) - first).clamp(left, columns) - left;
