@@ -96,7 +96,7 @@ pub(super) fn produce(
         let column = if way.vertical { 4 * word } else { group * room + column * usize::from(r.dilation_w) };
         *at = (column * LANES) as u32;
     }
-    let out_step = cx.out.pixel_stride();
+    let out_step = cx.out.pixel_stride().max(1);
     let mut run = Run { pixels: 0, step: stride * LANES, out_step, zero_point: y.zero_point, shift: r.shift as u8 };
     let padding = [x.zero_point as u8; LANES];
     let (many, end) = if way.vertical { (usize::from(y1 - y0), y0 + 1) } else { (usize::from(y.w), y1) };

@@ -162,7 +162,7 @@ fn fill(to: &mut [u8], (x, rows): (&TensorInfo, &Rows<'_>), r: &ConvRecord, (oy,
             }
             None => {
                 // Padding like any other, a pixel of it at a time.
-                for pixel in to.chunks_mut(column) {
+                for pixel in to.chunks_mut(column.max(1)) {
                     carafe_cpu::fill(pixel.get_mut(..c)?, zero);
                 }
             }
