@@ -73,7 +73,7 @@ fn product_portably(
         let x = pixels.x.get(pixel * pixels.step..)?.get(..pixels.inputs)?;
         let mut out = out.get_mut(pixel * out_step..)?.iter_mut();
         let channels = channels.as_chunks::<8>().0;
-        for (weights, channel) in weights.chunks_exact(pixels.inputs).zip(channels) {
+        for (weights, channel) in weights.chunks_exact(pixels.inputs.max(1)).zip(channels) {
             let [acc, _] = dot(x, [weights, weights]);
             *out.next()? = rescaled(acc, channel, rescale);
         }

@@ -139,8 +139,8 @@ fn horizontal<'a>(
     (oy, first, columns, room): (u16, i32, usize, usize),
     padding: &'a [u8],
 ) -> Option<()> {
-    let left = (-first).clamp(0, columns as i32);
-    let inside = ((i32::from(x.w) - first).clamp(left, columns as i32) - left) as usize;
+    let left = (-first).max(0).min(columns as i32);
+    let inside = ((i32::from(x.w) - first).max(left).min(columns as i32) - left) as usize;
     let (from, left, stride) = ((first + left) as usize, left as usize, rows.pixel_stride());
     for ky in 0..r.kernel_h {
         let (group, k) = (usize::from(ky / 4), usize::from(ky % 4));

@@ -142,8 +142,8 @@ fn fill(to: &mut [u8], (x, rows): (&TensorInfo, &Rows<'_>), r: &ConvRecord, (oy,
     let zero = x.zero_point as u8 ^ if flip { 0x80 } else { 0 };
     let columns = to.len().checked_div(column)? as i32;
     // Those left and right of the operand are padding, and so are rows above and below.
-    let left = (-first).clamp(0, columns);
-    let inside = (i32::from(x.w) - first).clamp(left, columns) - left;
+    let left = (-first).max(0).min(columns);
+    let inside = (i32::from(x.w) - first).max(left).min(columns) - left;
     let (begin, rest) = to.split_at_mut_checked(left as usize * column)?;
     let (middle, end) = rest.split_at_mut_checked(inside as usize * column)?;
     for edge in [begin, end] {
