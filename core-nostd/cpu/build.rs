@@ -1,5 +1,5 @@
-//! Which inner loops this build has. rustc does not show `target_feature = "dsp"` on stable, so the target's name
-//! decides.
+//! Which inner loops this build has. rustc does not show `target_feature = "dsp"` on stable, nor `"mve"`, so the
+//! target's name decides.
 
 use std::env;
 

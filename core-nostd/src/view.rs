@@ -66,6 +66,22 @@ impl<'a> Rows<'a> {
         Some((piece.get(at..)?.get(..length)?, end))
     }
 
+    /// Rows `y0..y1`, from the first element to behind the last; `None` if they are not all in one piece.
+    #[inline(never)]
+    pub fn band(&self, y0: u16, y1: u16) -> Option<&'a [u8]> {
+        let (piece, from) = if y0 >= self.split { (self.second, self.split) } else { (self.first, self.y0) };
+        let stride = self.row_stride();
+        let at = usize::from(y0.checked_sub(from)?).checked_mul(stride)?;
+        let rows = usize::from(y1.checked_sub(y0)?.checked_sub(1)?);
+        piece.get(at..at.checked_add(rows.checked_mul(stride)?)?.checked_add(self.row_span())?)
+    }
+
+    /// Bytes from row to row.
+    #[inline]
+    pub fn row_stride(&self) -> usize {
+        self.row_stride as usize
+    }
+
     /// The pixels of row `y`, left to right; none if the row is not among the rows lent.
     #[inline]
     pub fn pixels(&self, y: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {

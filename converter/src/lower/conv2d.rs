@@ -1,6 +1,6 @@
 use carafe::OpCode;
 use carafe::blob::Cpu;
-use carafe::ops::{ConvRecord, PLAIN, QUADS};
+use carafe::ops::{COLUMNS, ConvRecord, PLAIN, QUADS, WORDS};
 use carafe_graph::{Conv2d, Layout};
 
 use super::{LowerError, Step, fields, pack, scale};
@@ -42,13 +42,23 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
     // [O, I, KH, KW] to [O, KH, KW, I], or [O, 1, KH, KW] to [KH, KW, O].
     let at = |o: usize, i: usize, tap: usize| q.data[(o * ic + i) * kh * kw + tap];
     let (packed, packing) = if depthwise {
-        let order = (0..kh * kw).flat_map(|t| (0..oc).map(move |o| (o, t)));
-        let packing = if step.cx.out.cpu == Cpu::Armv6m { QUADS } else { PLAIN };
-        (order.map(|(o, t)| at(o, 0, t) as u8).collect(), packing)
+        let weight = |o: usize, t: usize| at(o, 0, t) as u8;
+        match pack::words(weight, (oc, kh, kw), &x, step.cx.out.cpu) {
+            Some(packed) if oc == usize::from(x.c) => (packed, WORDS),
+            _ => {
+                let order = (0..kh * kw).flat_map(|t| (0..oc).map(move |o| (o, t)));
+                let packing = if step.cx.out.cpu == Cpu::Armv6m { QUADS } else { PLAIN };
+                (order.map(|(o, t)| weight(o, t)).collect(), packing)
+            }
+        }
     } else {
+        // Column by column for those who multiply columns; for one row or one column that is the same.
+        let columns = step.cx.out.cpu == Cpu::Helium && kh > 1 && kw > 1;
+        let tap = |t: usize| if columns { t % kh * kw + t / kh } else { t };
         let order = (0..oc).flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))));
-        let ordered: Vec<i8> = order.map(|(o, i, t)| at(o, i, t)).collect();
-        pack::pack(&ordered, per_channel, &x, &mut folded, step.cx.out.cpu)
+        let ordered: Vec<i8> = order.map(|(o, i, t)| at(o, i, tap(t))).collect();
+        let (packed, packing) = pack::pack(&ordered, per_channel, &x, &mut folded, step.cx.out.cpu);
+        (packed, if columns { COLUMNS } else { packing })
     };
 
     let (lo, hi) = step.clamp(conv.activation)?;

@@ -23,6 +23,30 @@ pub(super) fn pack(weights: &[i8], per_channel: usize, x: &TensorInfo, biases: &
     }
 }
 
+/// Depthwise weights (of channel and tap) of so many channels, kernel rows and columns as [`carafe::ops::WORDS`], if the CPU
+/// has use for them.
+pub(super) fn words(
+    weight: impl Fn(usize, usize) -> u8,
+    (channels, kh, kw): (usize, usize, usize),
+    x: &TensorInfo,
+    cpu: Cpu,
+) -> Option<Vec<u8>> {
+    const LANES: usize = 16;
+    let groups = kh.div_ceil(4);
+    if cpu != Cpu::Helium || x.unsigned() || channels % 4 != 0 || groups * kw > 4 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(channels.next_multiple_of(LANES) * groups * kw * 4);
+    for block in (0..channels).step_by(LANES) {
+        for (group, kx) in (0..groups).flat_map(|group| (0..kw).map(move |kx| (group, kx))) {
+            for (o, ky) in (block..block + LANES).flat_map(|o| (4 * group..4 * group + 4).map(move |ky| (o, ky))) {
+                bytes.push(if o < channels && ky < kh { weight(o, ky * kw + kx) } else { 0 });
+            }
+        }
+    }
+    Some(bytes)
+}
+
 /// `None` if the device could not tell the sums of a pair apart: that of the second channel has to fit 24 bits, in
 /// whatever order products are added, and a pair 16.
 fn pairs(weights: &[i8], per_channel: usize, x: &TensorInfo) -> Option<Vec<u8>> {

@@ -30,6 +30,10 @@ pub fn add_scaled(a: &mut [u8], b: &[u8], s: &Scaled) {
 /// acc\[i\] += Σ x\[i\] over pixels of as many channels, each `step` bytes behind the one before.
 #[inline(never)]
 pub fn sum_pixels(acc: &mut [[u8; 4]], pixels: &[u8], step: usize) {
+    #[cfg(carafe_mve)]
+    if crate::mve::sum_pixels(acc, pixels, step) {
+        return;
+    }
     let mut pixels = pixels;
     // Four channels at a time: their sums stay in registers.
     for acc in acc.chunks_mut(4) {

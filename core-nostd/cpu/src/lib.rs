@@ -20,14 +20,18 @@ mod arm;
 mod dense;
 mod depthwise;
 mod elementwise;
+pub mod gather;
 #[cfg(carafe_simd)]
 #[cfg_attr(target_arch = "x86_64", path = "x86.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 mod host;
 #[cfg(carafe_m0)]
 mod m0;
+#[cfg(carafe_mve)]
+mod mve;
 mod pairs;
 mod pixelwise;
+mod product;
 mod put;
 mod quads;
 mod slide;
@@ -43,6 +47,7 @@ pub use depthwise::Stream;
 pub use elementwise::{Scaled, add_scaled, sum_pixels};
 pub use pairs::{dot_pairs, dot_pairs_u8, place, sum_pairs};
 pub use pixelwise::{LISTED, Listed};
+pub use product::{CHANNELS, Copied, Pixels, Rescale, copy_pixels, product};
 pub use put::{PIXELS, Put, Run};
 pub use quads::{Quads, dot_quads, fill_quads, move_quads, quad_words, sum_quads, widen_quads};
 pub use slide::{Slide, slide};
@@ -77,6 +82,10 @@ pub fn takes(weights: &[u8]) -> bool {
 fn wide(f: impl FnOnce()) {
     f();
 }
+/// True if [`product`] and [`gather`] are faster than the plain loops: the core multiplies 16 pairs of int8 at once.
+///
+/// On a host where the build says so: there it is such a device's twin.
+pub const HELIUM: bool = cfg!(any(carafe_mve, all(feature = "cpu-m55", not(target_os = "none"))));
 
 /// Σ x·w over the shortest of three slices of int8, for two w at once: what is loaded of x is used twice.
 #[inline(never)]

@@ -22,7 +22,9 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
     // Few bytes at a time: compilers would call `memcpy`, which takes longer to begin than this.
     #[cfg(carafe_dsp)]
     crate::arm::copy(to, from);
-    #[cfg(not(carafe_dsp))]
+    #[cfg(carafe_mve)]
+    crate::mve::copy(to, from);
+    #[cfg(not(any(carafe_dsp, carafe_mve)))]
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }
@@ -34,7 +36,9 @@ pub fn fill(to: &mut [u8], byte: u8) {
     // See `copy`.
     #[cfg(carafe_dsp)]
     crate::arm::fill(to, byte);
-    #[cfg(not(carafe_dsp))]
+    #[cfg(carafe_mve)]
+    crate::mve::fill(to, byte);
+    #[cfg(not(any(carafe_dsp, carafe_mve)))]
     to.fill(byte);
 }
 

@@ -5,7 +5,7 @@ use carafe_cpu::FAST;
 use super::convolution::{BLOCK, ConvRecord};
 use super::loops::{ALL_LOOPS, ALONE, PLAIN, TILES};
 use super::window::{Taps, Weights};
-use super::{quads, tile};
+use super::{product, quads, tile};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo};
 
@@ -21,7 +21,8 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         ConvRecord::check(node, A::CHANNEL, false, |node, weights, r| {
-            tile::scratch(node, weights, r) + quads::scratch(node, weights, r)
+            // Of one packing, only one of them takes any.
+            tile::scratch(node, weights, r) + quads::scratch(node, weights, r) + product::scratch(node, weights, r)
         })
     }
 
@@ -34,6 +35,9 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
             Weights::of(node, (r.weights, r.packing), windows.taps(), node.in0.c, A::CHANNEL).ok()?;
         let finish = r.finish(node);
         let mut made = 0;
+        if A::ID == Native::ID && product::serves(cx, &weights, &r) {
+            return product::produce(cx, (y0, y1), &r, &weights, channels);
+        }
         if A::ID == Native::ID && LOOPS & (TILES | ALONE) != 0 && tile::serves(cx, &weights, &r) {
             tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
             made = usize::from(node.out.c) & !1;
@@ -54,8 +58,16 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
             for out in out.get_mut(made..)?.chunks_mut(BLOCK) {
                 let mut acc = [0; BLOCK];
                 let acc = acc.get_mut(..out.len())?;
-                windows
-                    .each((&node.in0, rows), (oy, ox), true, &mut |taps| accumulate(acc, &taps, &node.in0, &weights))?;
+                windows.each((&node.in0, rows), (oy, ox), !weights.columns, &mut |taps| {
+                    if !weights.columns {
+                        return accumulate(acc, &taps, &node.in0, &weights);
+                    }
+                    for tap in taps.first..taps.first + taps.count {
+                        let taps = Taps { first: windows.by_column(tap)?, count: 1, pixels: taps.pixels };
+                        accumulate(acc, &taps, &node.in0, &weights)?;
+                    }
+                    Some(())
+                })?;
                 finish.block::<A>(A::requantize, acc, channels, out);
                 weights = weights.skip(BLOCK);
                 channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();

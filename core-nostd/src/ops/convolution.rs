@@ -30,8 +30,9 @@ record! {
         hi: i8,
         /// Shift of the requantization, if the arithmetic has one per node.
         shift: i8,
-        /// How weights are packed: [`PLAIN`], [`PAIRS`] or [`QUADS`]. Depthwise: [`PLAIN`] or [`QUADS`], of which
-        /// either is `[KH, KW, O]`; for the latter less scratch is planned, as cores take that have no better loop.
+        /// How weights are packed: [`PLAIN`], [`PAIRS`], [`QUADS`] or [`COLUMNS`]. Depthwise: [`PLAIN`] or [`QUADS`], of which
+        /// either is `[KH, KW, O]` (for the latter less scratch is planned, as cores take that have no better loop), or
+        /// [`WORDS`].
         packing: u8,
         /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
@@ -50,6 +51,12 @@ pub const PAIRS: u8 = 1;
 /// 128; none is −128. Of an operand of u8, 128 is taken.
 pub const QUADS: u8 = 2;
 
+/// Weights are `[O, KW, KH, I]`: the taps of a column lie beside each other.
+pub const COLUMNS: u8 = 3;
+
+/// Depthwise weights, four rows of the kernel in a word: `[O / 16, KH / 4, KW, 16, 4]`, filled up with zeros.
+pub const WORDS: u8 = 4;
+
 /// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
 pub(super) const BLOCK: usize = 32;
 
@@ -61,6 +68,25 @@ impl ConvRecord {
             dilation: [self.dilation_h, self.dilation_w],
             pad: [self.pad_top, self.pad_left],
         }
+    }
+
+    /// Words of a window in [`WORDS`].
+    pub(super) fn words(&self) -> usize {
+        usize::from(self.kernel_h).div_ceil(4) * usize::from(self.kernel_w)
+    }
+
+    /// Weights and parameters of a depthwise convolution.
+    pub(super) fn depthwise<'m>(&self, node: &Node<'m>, channel: usize) -> Result<(&'m [u8], &'m [u8]), Fault> {
+        let channels = usize::from(node.out.c);
+        let length = match self.packing {
+            PLAIN | QUADS => self.windows().taps() * channels,
+            // Channels that are multiplied are not packed so.
+            WORDS if node.in0.c == node.out.c && self.words() <= carafe_cpu::gather::WORDS => {
+                carafe_cpu::gather::packed(channels, self.words())
+            }
+            _ => return Err(Fault::Field),
+        };
+        node.layer(self.weights, length, channel)
     }
 
     pub(super) fn finish(&self, node: &Node<'_>) -> Finish {
@@ -84,18 +110,11 @@ impl ConvRecord {
             if node.out.c.checked_rem(depth) != Some(0) {
                 return Err(Fault::Shape);
             }
-            if r.packing != PLAIN && r.packing != QUADS {
-                return Err(Fault::Field);
-            }
+            r.depthwise(node, channel)?;
             depth = 1;
         }
-        let (weights, macs) = Weights::check(
-            node,
-            (r.weights, if depthwise { PLAIN } else { r.packing }),
-            windows.taps(),
-            depth,
-            channel,
-        )?;
+        let place = (r.weights, if depthwise { PLAIN } else { r.packing });
+        let (weights, macs) = Weights::check(node, place, windows.taps(), depth, channel)?;
         let scratch = scratch(node, &weights, &r);
         Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
     }

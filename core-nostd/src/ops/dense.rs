@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use carafe_cpu::{FAST, PIXELS, Put};
+use carafe_cpu::{CHANNELS, FAST, HELIUM, PIXELS, Pixels, Put, Rescale};
 
 use super::PAIRS;
 use super::conv2d::accumulate;
@@ -54,7 +54,25 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
         let ic = usize::from(node.in0.c);
         let (weights, channels) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, A::CHANNEL).ok()?;
         let fast = FAST && A::ID == Native::ID && LOOPS & ALONE != 0 && r.is_fast(node);
+        let plain = HELIUM
+            && A::ID == Native::ID
+            && !weights.pairs
+            && !weights.quads
+            && r.shift >= 0
+            && usize::from(node.out.c) >= CHANNELS
+            && !node.in0.unsigned();
         let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
+        if plain {
+            let rows = &cx.inputs[0];
+            let out_step = cx.out.pixel_stride();
+            let rescale = Rescale { zero_point: finish.zero_point, shift: r.shift as u8, lo: r.lo, hi: r.hi };
+            for y in y0..y1 {
+                let (step, count) = (rows.pixel_stride(), usize::from(node.out.w));
+                let pixels = Pixels { x: rows.row(y)?, step, count, inputs: ic };
+                carafe_cpu::product(&pixels, weights.bytes, channels, &rescale, (cx.out.row(y)?, out_step))?;
+            }
+            return Some(());
+        }
         let mut made = 0;
         if A::ID == Native::ID && quads::serves_dense(cx, &weights, &r) {
             quads::dense(cx, (y0, y1), &r, &weights, channels)?;

@@ -1,10 +1,11 @@
 use core::marker::PhantomData;
 
 use carafe_cpu::FAST;
+use carafe_cpu::gather::LANES;
 
-use super::convolution::{BLOCK, ConvRecord};
+use super::convolution::{BLOCK, ConvRecord, WORDS};
 use super::loops::{ALL_LOOPS, PLAIN, SLIDE, STREAM};
-use super::{QUADS, pixelwise, slide, sliding};
+use super::{QUADS, gather, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
@@ -18,10 +19,13 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| match slide::scratch(node, r) {
-            _ if r.packing == QUADS => pixelwise::scratch(node, r),
-            0 => sliding::scratch(node, r),
-            scratch => scratch,
+        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| match r.packing {
+            QUADS => pixelwise::scratch(node, r),
+            WORDS => gather::scratch(node, r),
+            _ => match slide::scratch(node, r) {
+                0 => sliding::scratch(node, r),
+                scratch => scratch,
+            },
         })
     }
 
@@ -33,9 +37,12 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         let (x, oc) = (&node.in0, usize::from(node.out.c));
         let multiplier = usize::from(node.out.c.checked_div(x.c)?);
         let plain = multiplier == 1 && !x.unsigned();
-        let (weights, channels) = node.layer(r.weights, windows.taps() * oc, A::CHANNEL).ok()?;
+        let (weights, channels) = r.depthwise(node, A::CHANNEL).ok()?;
         let finish = r.finish(node);
         let native = A::ID == Native::ID;
+        if native && gather::serves(cx, &r, weights) {
+            return gather::produce(cx, (y0, y1), &r, weights, channels);
+        }
         if native && LOOPS & SLIDE != 0 && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
             return Some(());
         }
@@ -56,7 +63,14 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
                 let acc = acc.get_mut(..out.len())?;
                 windows.each((x, rows), (oy, ox), false, &mut |taps| {
                     for tap in taps.first..taps.first + taps.count {
-                        let w = weights.get(tap * oc + from..)?.get(..acc.len())?;
+                        let mut taken = [0; BLOCK];
+                        let w = if r.packing == WORDS {
+                            let w = taken.get_mut(..acc.len())?;
+                            take(w, weights, (tap, from), &r)?;
+                            &*w
+                        } else {
+                            weights.get(tap * oc + from..)?.get(..acc.len())?
+                        };
                         match taps.pixels {
                             None => carafe_cpu::multiply_add_scalar(acc, x.zero(), w),
                             Some(pixel) if plain => carafe_cpu::multiply_add(acc, pixel.get(from..)?, w),
@@ -71,6 +85,18 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
             Some(())
         })
     }
+}
+
+/// The weights of channels `from..` for a tap, of [`WORDS`].
+#[inline(never)]
+fn take(to: &mut [u8], weights: &[u8], (tap, from): (usize, usize), r: &ConvRecord) -> Option<()> {
+    let kernel_w = usize::from(r.kernel_w);
+    let (ky, kx) = (tap.checked_div(kernel_w)?, tap.checked_rem(kernel_w)?);
+    for (c, to) in (from..).zip(to) {
+        let word = (c / LANES * r.words() + ky / 4 * kernel_w + kx) * LANES + c % LANES;
+        *to = *weights.get(4 * word + ky % 4)?;
+    }
+    Some(())
 }
 
 /// acc\[k\] += x\[(from + k) / multiplier\] · w\[k\].

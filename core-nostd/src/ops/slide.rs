@@ -2,7 +2,7 @@
 
 use carafe_cpu::{FAST, Slide, TAPS, Taps};
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, PLAIN};
 use crate::{Cx, Node};
 
 /// Scratch that is worth asking for: with more, more rows are made at once, and fewer lines brought twice.
@@ -14,6 +14,7 @@ fn describe(node: &Node<'_>, r: &ConvRecord) -> Option<Slide> {
     let fits = [r.kernel_h, r.kernel_w, r.dilation_h, r.dilation_w] == [3, 3, 1, 1]
         && matches!(r.stride_w, 1 | 2)
         && r.shift == 0
+        && r.packing == PLAIN
         && x.c == y.c
         && x.c.is_multiple_of(4)
         && !x.unsigned();

@@ -3,7 +3,7 @@
 
 use carafe_cpu::{FAST, Run, Stream, TAPS, Taps};
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, PLAIN};
 use crate::{Cx, Node};
 
 /// Channels whose weights are widened at once: more take more scratch, fewer look for taps more often.
@@ -14,7 +14,7 @@ const CHANNELS: usize = 64;
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     let (x, taps) = (&node.in0, r.windows().taps());
-    if x.c != node.out.c || x.c % 4 != 0 || x.unsigned() || taps > TAPS || r.shift < 0 {
+    if r.packing != PLAIN || x.c != node.out.c || x.c % 4 != 0 || x.unsigned() || taps > TAPS || r.shift < 0 {
         return 0;
     }
     let channels = usize::from(x.c).min(CHANNELS);

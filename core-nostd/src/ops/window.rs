@@ -36,6 +36,12 @@ impl Windows {
         (self.kernel, self.stride, self.pad) == ([1; 2], [1; 2], [0; 2])
     }
 
+    /// The index of a tap when they are counted column by column.
+    pub fn by_column(&self, tap: usize) -> Option<usize> {
+        let [kernel_h, kernel_w] = self.kernel.map(usize::from);
+        Some(tap.checked_rem(kernel_w)? * kernel_h + tap.checked_div(kernel_w)?)
+    }
+
     /// The rows that the schedule has to have ready.
     #[inline(never)]
     pub fn rows(&self) -> Result<Window, Fault> {
@@ -108,6 +114,8 @@ pub(super) struct Weights<'m> {
     pub pairs: bool,
     /// [`super::QUADS`].
     pub quads: bool,
+    /// [`super::COLUMNS`].
+    pub columns: bool,
 }
 
 impl<'m> Weights<'m> {
@@ -121,8 +129,9 @@ impl<'m> Weights<'m> {
         depth: u16,
         channel: usize,
     ) -> Result<(Self, &'m [u8]), Fault> {
-        let (pairs, quads) = (packing == super::PAIRS, packing == super::QUADS);
-        if !pairs && !quads && packing != super::PLAIN {
+        let (pairs, quads, columns) =
+            (packing == super::PAIRS, packing == super::QUADS, packing == super::COLUMNS);
+        if !pairs && !quads && !columns && packing != super::PLAIN {
             return Err(Fault::Field);
         }
         // At most 2^16 taps: neither this nor the next product exceeds 32 bits.
@@ -132,7 +141,7 @@ impl<'m> Weights<'m> {
         }
         let length = per_channel.checked_mul(u32::from(node.out.c)).ok_or(Fault::Shape)?;
         let (bytes, channels) = node.layer(offset, length as usize, channel)?;
-        Ok((Self { bytes, per_channel: per_channel as usize, pairs, quads }, channels))
+        Ok((Self { bytes, per_channel: per_channel as usize, pairs, quads, columns }, channels))
     }
 
     /// As [`Weights::of`]; also gives the multiplications of the node.

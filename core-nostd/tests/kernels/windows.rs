@@ -1,6 +1,6 @@
 //! Convolution, depthwise convolution, pooling.
 
-use carafe::ops::{ConvRecord, PAIRS, PLAIN, PoolRecord, QUADS};
+use carafe::ops::{COLUMNS, ConvRecord, PAIRS, PLAIN, PoolRecord, QUADS, WORDS};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -91,7 +91,7 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
             zero_point(),
             bounds(),
             frame(),
-            (0u8..=2, scratch()),
+            (prop::sample::select(vec![PLAIN, PAIRS, QUADS, COLUMNS, WORDS]), scratch()),
         )
             .prop_map(
                 |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (packing, scratch))| {
@@ -126,6 +126,8 @@ impl Convolution {
             QUADS if op == OpCode::Conv2d => b.quads(&self.weights, inputs, &channels),
             // Depthwise, either packing is the same order.
             QUADS => (b.layer(&self.weights, &channels), QUADS),
+            COLUMNS if op == OpCode::Conv2d => (b.layer(&self.by_column(), &channels), COLUMNS),
+            WORDS if op == OpCode::DepthwiseConv2d && self.in_words() => (b.layer(&self.words(), &channels), WORDS),
             _ => (b.layer(&self.weights, &channels), PLAIN),
         };
         b.scratch(self.scratch);
@@ -146,6 +148,34 @@ impl Convolution {
         };
         let x = (self.x.hwc, self.x.zero_point);
         self.frame.unary(b, op, bytes(&record), x, (self.out(), self.zero_point), self.s.window(), 0)
+    }
+
+    /// Weights `[O, KH, KW, I]` as `[O, KW, KH, I]`.
+    fn by_column(&self) -> Vec<i8> {
+        let ([kh, kw], ic) = (self.s.kernel, self.x.hwc[2]);
+        let order = (0..self.channels).flat_map(|o| (0..kw).flat_map(move |x| (0..kh).map(move |y| (o, x, y))));
+        order.flat_map(|(o, x, y)| &self.weights[((o * kh + y) * kw + x) * ic..][..ic]).copied().collect()
+    }
+
+    /// True if windows fit into four words.
+    fn in_words(&self) -> bool {
+        let [kh, kw] = self.s.kernel;
+        self.channels == self.x.hwc[2] && kh.div_ceil(4) * kw <= 4
+    }
+
+    /// Weights `[KH, KW, O]` as `[O / 16, KH / 4, KW, 16, 4]`.
+    fn words(&self) -> Vec<i8> {
+        let [kh, kw] = self.s.kernel;
+        let mut words = Vec::new();
+        for block in (0..self.channels).step_by(16) {
+            for (y, x) in (0..kh).step_by(4).flat_map(|y| (0..kw).map(move |x| (y, x))) {
+                for (o, y) in (block..block + 16).flat_map(|o| (y..y + 4).map(move |y| (o, y))) {
+                    let there = o < self.channels && y < kh;
+                    words.push(if there { self.weights[(y * kw + x) * self.channels + o] } else { 0 });
+                }
+            }
+        }
+        words
     }
 
     fn out(&self) -> [usize; 3] {
