@@ -42,3 +42,29 @@ carafe_add:
     bne     3b
 4:  pop     {r4-r11, pc}
     .size carafe_add, . - carafe_add
+
+@ void carafe_sum(int32_t *acc, const uint8_t *pixels, uint32_t step, uint32_t count)
+@ Four channels of at most 256 pixels: sums of pairs fit halfwords.
+    .section .text.carafe_sum, "ax", %progbits
+    .global carafe_sum
+    .type carafe_sum, %function
+    .thumb_func
+    .p2align 2
+carafe_sum:
+    push    {r4-r7, lr}
+    mov     r4, #0
+    mov     r5, #0
+1:  ldr     r6, [r1]
+    add     r1, r1, r2
+    subs    r3, #1
+    sxtab16 r4, r4, r6
+    sxtab16 r5, r5, r6, ror #8
+    bne     1b
+    ldm     r0, {r6, r7, r12, lr}
+    sxtah   r6, r6, r4
+    sxtah   r7, r7, r5
+    add     r12, r12, r4, asr #16
+    add     lr, lr, r5, asr #16
+    stm     r0, {r6, r7, r12, lr}
+    pop     {r4-r7, pc}
+    .size carafe_sum, . - carafe_sum

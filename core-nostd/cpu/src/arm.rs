@@ -66,6 +66,7 @@ unsafe extern "C" {
     fn carafe_depthwise_prepare(to: *mut u32, weights: *const u8, stride: usize, taps: usize);
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
     fn carafe_add(a: *mut u8, b: *const u8, bytes: usize, arguments: *const AddArguments);
+    fn carafe_sum(acc: *mut [u8; 4], pixels: *const u8, step: usize, count: usize);
     fn carafe_slide(arguments: *const SlideArguments);
     fn carafe_dense(
         x: *const u8,
@@ -387,6 +388,24 @@ pub fn add_scaled(a: &mut [u8], b: &[u8], s: &Scaled) {
     let arguments = AddArguments { multipliers: s.multipliers, constant: s.constant, shift: u32::from(s.shift & 31) };
     // SAFETY: so many bytes are there on either side. The core reads and writes words at any address.
     unsafe { carafe_add(a.as_mut_ptr(), b.as_ptr(), a.len().min(b.len()), &arguments) };
+}
+
+/// [`crate::sum_pixels`]. False if it is not for this routine.
+#[inline(never)]
+pub fn sum_pixels(acc: &mut [[u8; 4]], pixels: &[u8], step: usize) -> bool {
+    let channels = acc.len();
+    let words = acc.as_ptr().addr().is_multiple_of(4) && channels.is_multiple_of(4);
+    // A division, for which there is an instruction; of a row, the last pixel ends with its channels.
+    let Some(more) = pixels.len().checked_sub(channels).and_then(|n| n.checked_div(step)) else { return false };
+    if !words || step < channels || more >= 256 {
+        return false;
+    }
+    for (at, acc) in (0..channels).step_by(4).zip(acc.chunks_mut(4)) {
+        // SAFETY: the accumulators are four and aligned; pixels are `more + 1`, the last of which begins `more · step` bytes
+        // behind the first and has all channels. The core reads words from any address.
+        unsafe { carafe_sum(acc.as_mut_ptr(), pixels.as_ptr().wrapping_add(at), step, more + 1) };
+    }
+    true
 }
 
 /// Assembles a file.

@@ -34,6 +34,10 @@ pub fn sum_pixels(acc: &mut [[u8; 4]], pixels: &[u8], step: usize) {
     if crate::mve::sum_pixels(acc, pixels, step) {
         return;
     }
+    #[cfg(carafe_dsp)]
+    if crate::arm::sum_pixels(acc, pixels, step) {
+        return;
+    }
     let mut pixels = pixels;
     // Four channels at a time: their sums stay in registers.
     for acc in acc.chunks_mut(4) {

@@ -45,6 +45,7 @@ pub(super) fn produce(
     let (windows, c) = (r.windows(), usize::from(x.c));
     let taps = windows.taps();
     let at_once = c.min(CHANNELS);
+    let column = column(cx, (y0, y1), r);
     let words = carafe_cpu::words(cx.scratch);
     let (list, words) = words.split_at_mut_checked(taps.next_multiple_of(2))?;
     let (stream, padding) = words.split_at_mut_checked(at_once / 4 * Stream::group(taps))?;
@@ -60,6 +61,19 @@ pub(super) fn produce(
         let channels = channels.get(..8 * at_once).unwrap_or(channels);
         let stream = Stream::prepare(stream, weights.get(from..)?, (c, taps), channels)?;
         let mut run = Run { pixels: 0, step, out_step, zero_point: y.zero_point, shift: r.shift as u8 };
+        if let Some(column) = column {
+            taps_at.clear();
+            for ky in 0..usize::from(r.kernel_h) {
+                let at = ky * usize::from(r.dilation_h) * rows.pixel_stride();
+                taps_at.push(column.get(at..)?.get(from..)?)?;
+            }
+            (run.pixels, run.step) = (usize::from(y1 - y0), usize::from(r.stride_h) * rows.pixel_stride());
+            let at = cx.out.byte(y0)?;
+            let out = cx.out.bytes().get_mut(at..)?.get_mut(from..)?;
+            make(&stream, &mut taps_at, &run, r, out)?;
+            from += at_once;
+            continue;
+        }
         for oy in y0..y1 {
             let mut ox = 0;
             while ox < y.w {
@@ -93,16 +107,33 @@ pub(super) fn produce(
                 }
                 let at = cx.out.byte(oy)? + usize::from(ox) * out_step + from;
                 let out = cx.out.bytes().get_mut(at..)?;
-                stream.run(&mut taps_at, &run, out)?;
-                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
-                    for pixel in out.chunks_mut(out_step.max(1)).take(run.pixels) {
-                        carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);
-                    }
-                }
+                make(&stream, &mut taps_at, &run, r, out)?;
                 ox += run.pixels as u16;
             }
         }
         from += at_once;
     }
     Some(())
+}
+
+/// Makes a run of pixels, within the bounds of the layer.
+#[inline(never)]
+fn make(stream: &Stream<'_>, taps: &mut Taps<'_, '_>, run: &Run, r: &ConvRecord, out: &mut [u8]) -> Option<()> {
+    stream.run(taps, run, out)?;
+    if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+        for pixel in out.chunks_mut(run.out_step.max(1)).take(run.pixels) {
+            carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);
+        }
+    }
+    Some(())
+}
+
+/// The rows that a band reads, where rows are single pixels that lie next to each other and windows do not touch the
+/// padding: along a sequence, what is down for others is across.
+fn column<'a>(cx: &Cx<'a>, (y0, y1): (u16, u16), r: &ConvRecord) -> Option<&'a [u8]> {
+    let (x, windows) = (&cx.node.in0, r.windows());
+    let alone = (x.w, cx.node.out.w, r.kernel_w, r.pad_left) == (1, 1, 1, 0);
+    let first = windows.tap(0, y0, 0, x.h).filter(|_| alone)?;
+    let last = windows.tap(0, y1.checked_sub(1)?, r.kernel_h.checked_sub(1)?, x.h)?;
+    cx.inputs[0].band(first, last + 1)
 }

@@ -129,8 +129,7 @@ impl<'m> Weights<'m> {
         depth: u16,
         channel: usize,
     ) -> Result<(Self, &'m [u8]), Fault> {
-        let (pairs, quads, columns) =
-            (packing == super::PAIRS, packing == super::QUADS, packing == super::COLUMNS);
+        let (pairs, quads, columns) = (packing == super::PAIRS, packing == super::QUADS, packing == super::COLUMNS);
         if !pairs && !quads && !columns && packing != super::PLAIN {
             return Err(Fault::Field);
         }
