@@ -1,9 +1,7 @@
 use core::marker::PhantomData;
 
-use carafe_cpu::FAST;
-
 use super::convolution::{BLOCK, ConvRecord};
-use super::loops::{ALL_LOOPS, ALONE, PLAIN, TILES};
+use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, need_plain};
 use super::window::{Taps, Weights};
 use super::{product, quads, tile};
 use crate::arithmetic::{Arithmetic, Native};
@@ -21,8 +19,11 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         ConvRecord::check(node, A::CHANNEL, false, |node, weights, r| {
-            // Of one packing, only one of them takes any.
-            tile::scratch(node, weights, r) + quads::scratch(node, weights, r) + product::scratch(node, weights, r)
+            // Of one packing, only one of them takes any; of what is not linked, nothing is.
+            let of = |loops: u8, scratch: fn(&Node<'_>, &Weights<'_>, &ConvRecord) -> u32| {
+                if LOOPS & loops == 0 { 0 } else { scratch(node, weights, r) }
+            };
+            of(TILES | ALONE, tile::scratch) + of(SIMPLE, quads::scratch) + of(WIDE, product::scratch)
         })
     }
 
@@ -35,20 +36,20 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
             Weights::of(node, (r.weights, r.packing), windows.taps(), node.in0.c, A::CHANNEL).ok()?;
         let finish = r.finish(node);
         let mut made = 0;
-        if A::ID == Native::ID && product::serves(cx, &weights, &r) {
+        if A::ID == Native::ID && LOOPS & WIDE != 0 && product::serves(cx, &weights, &r) {
             return product::produce(cx, (y0, y1), &r, &weights, channels);
         }
         if A::ID == Native::ID && LOOPS & (TILES | ALONE) != 0 && tile::serves(cx, &weights, &r) {
             tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
             made = usize::from(node.out.c) & !1;
-        } else if A::ID == Native::ID && quads::serves(cx, &weights, &r) {
+        } else if A::ID == Native::ID && LOOPS & SIMPLE != 0 && quads::serves(cx, &weights, &r) {
             quads::produce(cx, (y0, y1), &r, &weights, channels)?;
             made = usize::from(node.out.c) & !1;
         }
         if made == usize::from(node.out.c) {
             return Some(());
         }
-        if FAST && LOOPS & PLAIN == 0 {
+        if !need_plain(LOOPS) {
             return None;
         }
         let (weights, channels) = (weights.skip(made), channels.get(made * A::CHANNEL..)?);

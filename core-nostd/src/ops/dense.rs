@@ -5,7 +5,7 @@ use carafe_cpu::{CHANNELS, FAST, HELIUM, PIXELS, Pixels, Put, Rescale};
 use super::PAIRS;
 use super::conv2d::accumulate;
 use super::convolution::BLOCK;
-use super::loops::{ALL_LOOPS, ALONE, PLAIN};
+use super::loops::{ALL_LOOPS, ALONE, SIMPLE, WIDE, need_plain};
 use super::quads;
 use super::window::{Taps, Weights};
 use crate::arithmetic::{Arithmetic, Finish, Native};
@@ -37,6 +37,11 @@ impl DenseRecord {
     pub(super) fn is_fast(&self, node: &Node<'_>) -> bool {
         self.packing == PAIRS && self.shift >= 0 && node.in0.c.is_multiple_of(4) && !node.in0.unsigned()
     }
+
+    /// True if a layer is for the loop of cores with Helium.
+    pub(super) fn is_wide(&self, node: &Node<'_>) -> bool {
+        self.packing == super::PLAIN && self.shift >= 0 && usize::from(node.out.c) >= CHANNELS && !node.in0.unsigned()
+    }
 }
 
 impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
@@ -54,15 +59,9 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
         let ic = usize::from(node.in0.c);
         let (weights, channels) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, A::CHANNEL).ok()?;
         let fast = FAST && A::ID == Native::ID && LOOPS & ALONE != 0 && r.is_fast(node);
-        let plain = HELIUM
-            && A::ID == Native::ID
-            && !weights.pairs
-            && !weights.quads
-            && r.shift >= 0
-            && usize::from(node.out.c) >= CHANNELS
-            && !node.in0.unsigned();
+        let wide = HELIUM && A::ID == Native::ID && LOOPS & WIDE != 0 && r.is_wide(node);
         let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
-        if plain {
+        if wide {
             let rows = &cx.inputs[0];
             let out_step = cx.out.pixel_stride();
             let rescale = Rescale { zero_point: finish.zero_point, shift: r.shift as u8, lo: r.lo, hi: r.hi };
@@ -74,7 +73,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
             return Some(());
         }
         let mut made = 0;
-        if A::ID == Native::ID && quads::serves_dense(cx, &weights, &r) {
+        if A::ID == Native::ID && LOOPS & SIMPLE != 0 && quads::serves_dense(cx, &weights, &r) {
             quads::dense(cx, (y0, y1), &r, &weights, channels)?;
             made = usize::from(node.out.c) & !1;
             if made == usize::from(node.out.c) {
@@ -97,7 +96,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
                 }
                 (weights, channels, out) = (weights.skip(even), channels.get(even * A::CHANNEL..)?, odd);
             }
-            if FAST && LOOPS & PLAIN == 0 {
+            if !need_plain(LOOPS) {
                 return out.is_empty().then_some(());
             }
             for out in out.chunks_mut(BLOCK) {

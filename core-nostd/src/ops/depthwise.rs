@@ -1,10 +1,9 @@
 use core::marker::PhantomData;
 
-use carafe_cpu::FAST;
 use carafe_cpu::gather::LANES;
 
 use super::convolution::{BLOCK, ConvRecord, WORDS};
-use super::loops::{ALL_LOOPS, PLAIN, SLIDE, STREAM};
+use super::loops::{ALL_LOOPS, SIMPLE, SLIDE, STREAM, WIDE, need_plain};
 use super::{QUADS, gather, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -19,13 +18,19 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| match r.packing {
-            QUADS => pixelwise::scratch(node, r),
-            WORDS => gather::scratch(node, r),
-            _ => match slide::scratch(node, r) {
-                0 => sliding::scratch(node, r),
-                scratch => scratch,
-            },
+        ConvRecord::check(node, A::CHANNEL, true, |node, _, r| {
+            // Of what is not linked, nothing is.
+            let of = |loops: u8, scratch: fn(&Node<'_>, &ConvRecord) -> u32| {
+                if LOOPS & loops == 0 { 0 } else { scratch(node, r) }
+            };
+            match r.packing {
+                QUADS => of(SIMPLE, pixelwise::scratch),
+                WORDS => of(WIDE, gather::scratch),
+                _ => match of(SLIDE, slide::scratch) {
+                    0 => of(STREAM, sliding::scratch),
+                    scratch => scratch,
+                },
+            }
         })
     }
 
@@ -40,7 +45,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         let (weights, channels) = r.depthwise(node, A::CHANNEL).ok()?;
         let finish = r.finish(node);
         let native = A::ID == Native::ID;
-        if native && gather::serves(cx, &r, weights) {
+        if native && LOOPS & WIDE != 0 && gather::serves(cx, &r, weights) {
             return gather::produce(cx, (y0, y1), &r, weights, channels);
         }
         if native && LOOPS & SLIDE != 0 && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
@@ -49,10 +54,10 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         if native && LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
             return sliding::produce(cx, (y0, y1), &r, weights, channels);
         }
-        if native && pixelwise::serves(cx, &r) {
+        if native && LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r) {
             return pixelwise::produce(cx, (y0, y1), &r, weights, channels);
         }
-        if FAST && LOOPS & PLAIN == 0 {
+        if !need_plain(LOOPS) {
             return None;
         }
         let [rows, _] = &cx.inputs;

@@ -63,9 +63,12 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
 
 /// True if [`produce`] makes this step. The parameters of channels are aligned as the weights are.
 pub(super) fn serves(cx: &Cx<'_>, r: &ConvRecord, weights: &[u8]) -> bool {
-    HELIUM
-        && weights.as_ptr().addr().is_multiple_of(4)
-        && Way::of(cx.node, r).is_some_and(|way| cx.scratch.len() >= way.scratch()[1])
+    HELIUM && weights.as_ptr().addr().is_multiple_of(4) && fits(cx.node, r, cx.scratch.len())
+}
+
+/// True if [`produce`] makes this node with so many bytes of scratch.
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, bytes: usize) -> bool {
+    Way::of(node, r).is_some_and(|way| bytes >= way.scratch()[1])
 }
 
 /// Makes rows `y0..y1`.

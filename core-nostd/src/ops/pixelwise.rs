@@ -2,7 +2,7 @@
 
 use carafe_cpu::{FAST_QUADS, LISTED, Listed, PIXELS, Put};
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, WORDS};
 use crate::{Cx, Node};
 
 /// Scratch that [`produce`] takes: the list, a pixel of padding, and what aligning may cost. 0 if it is not for this node.
@@ -17,11 +17,13 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
 
 /// True if [`produce`] makes this step.
 pub(super) fn serves(cx: &Cx<'_>, r: &ConvRecord) -> bool {
-    if !FAST_QUADS {
-        return false;
-    }
-    let scratch = scratch(cx.node, r);
-    scratch > 0 && cx.scratch.len() >= scratch as usize
+    FAST_QUADS && fits(cx.node, r, cx.scratch.len())
+}
+
+/// True if [`produce`] makes this node with so many bytes of scratch.
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, bytes: usize) -> bool {
+    let scratch = scratch(node, r) as usize;
+    r.packing != WORDS && scratch > 0 && bytes >= scratch
 }
 
 /// Makes rows `y0..y1`.

@@ -31,6 +31,7 @@ impl Way {
         let (x, y) = (&node.in0, &node.out);
         let line = r.kernel_h == 1 || r.kernel_w == 1;
         if weights.pairs
+            || weights.quads
             || !(weights.columns || line)
             || r.dilation_w != 1
             || r.shift < 0
@@ -64,7 +65,12 @@ pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) ->
 
 /// True if [`produce`] makes this step.
 pub(super) fn serves(cx: &Cx<'_>, weights: &Weights<'_>, r: &ConvRecord) -> bool {
-    HELIUM && Way::of(cx.node, weights, r).is_some_and(|way| cx.scratch.len() >= way.scratch()[1])
+    HELIUM && fits(cx.node, weights, r, cx.scratch.len())
+}
+
+/// True if [`produce`] makes this node with so many bytes of scratch.
+pub(super) fn fits(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord, bytes: usize) -> bool {
+    Way::of(node, weights, r).is_some_and(|way| bytes >= way.scratch()[1])
 }
 
 /// Makes rows `y0..y1`.

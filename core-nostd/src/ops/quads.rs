@@ -93,11 +93,13 @@ pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) ->
 
 /// True if [`produce`] makes this step.
 pub(super) fn serves(cx: &Cx<'_>, weights: &Weights<'_>, r: &ConvRecord) -> bool {
-    if !FAST_QUADS {
-        return false;
-    }
-    let scratch = scratch(cx.node, weights, r);
-    scratch > 0 && cx.scratch.len() >= scratch as usize
+    FAST_QUADS && fits(cx.node, weights, r, cx.scratch.len())
+}
+
+/// True if [`produce`] makes this node with so many bytes of scratch.
+pub(super) fn fits(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord, bytes: usize) -> bool {
+    let scratch = scratch(node, weights, r) as usize;
+    scratch > 0 && bytes >= scratch
 }
 
 /// Where inputs come from.
@@ -303,11 +305,13 @@ pub(super) fn dense_scratch(weights: &Weights<'_>, inputs: u16, channels: u16) -
 
 /// True if [`dense`] makes this step.
 pub(super) fn serves_dense(cx: &Cx<'_>, weights: &Weights<'_>, r: &DenseRecord) -> bool {
-    if !FAST_QUADS || r.shift < 0 {
-        return false;
-    }
-    let scratch = dense_scratch(weights, cx.node.in0.c, cx.node.out.c);
-    scratch > 0 && cx.scratch.len() >= scratch as usize
+    FAST_QUADS && fits_dense(cx.node, weights, r, cx.scratch.len())
+}
+
+/// True if [`dense`] makes this node with so many bytes of scratch.
+pub(super) fn fits_dense(node: &Node<'_>, weights: &Weights<'_>, r: &DenseRecord, bytes: usize) -> bool {
+    let scratch = dense_scratch(weights, node.in0.c, node.out.c) as usize;
+    r.shift >= 0 && scratch > 0 && bytes >= scratch
 }
 
 /// Makes rows `y0..y1` of a dense layer, but for the last channel of an odd number.
