@@ -2,7 +2,8 @@
 //! out which bands are worth memory, and in which order. The numbers are those of the inner loops of `carafe-cpu`.
 
 use carafe::OpCode;
-use carafe::ops::{ConvRecord, PAIRS, QUADS};
+use carafe::blob::Cpu;
+use carafe::ops::{ConvRecord, PAIRS, PLAIN, QUADS, WORDS};
 use carafe::record::Record;
 
 use super::net::Net;
@@ -19,6 +20,7 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
     let (w, c) = (u64::from(w), u64::from(y.c));
     let steps = u64::from(height).div_ceil(band);
     let pixels = band * w;
+    let helium = net.model.cpu == Cpu::Helium;
     let step = match (node.header.op, ConvRecord::read(node.record)) {
         _ if need.view => 0,
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && need.scratch > 0 => {
@@ -31,16 +33,25 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
                 rows * ((pixels / rows - alone) / 3) + (rows * ((pixels / rows - alone) % 3 + alone)).div_ceil(3);
             tiles * (c * (inputs * 22 / 10 + 24) + 3 * inputs) + rows * alone * (4 * inputs + 60 * taps + 300)
         }
-        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == QUADS => {
+        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == QUADS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
             // Two pixels, two channels: 18 instructions for two inputs. To widen an input takes nine.
             pixels * (c * (inputs * 9 / 4 + 45) + 9 * inputs + 500)
         }
-        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && r.packing == QUADS => {
+        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && r.packing == QUADS && need.scratch > 0 => {
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
             pixels * (c * (5 * taps + 45) + 20 * taps + 200)
         }
-        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && need.scratch > 0 => {
+        // Helium: 16 products an instruction, lines of windows put one behind the other first; four results rescaled at once.
+        (code, Some(r)) if helium && code == OpCode::Conv2d.0 && (need.scratch > 0 || r.kernel_h + r.kernel_w == 2) => {
+            let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
+            band * 300 + pixels * (c * (inputs.div_ceil(16) * 5 / 3 + 6) + inputs / 4)
+        }
+        (code, Some(r)) if helium && code == OpCode::DepthwiseConv2d.0 && r.packing == WORDS && need.scratch > 0 => {
+            let words = u64::from(r.kernel_h).div_ceil(4) * u64::from(r.kernel_w);
+            band * 300 + pixels * c * (words + 3) / 2
+        }
+        (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 && r.packing == PLAIN && need.scratch > 0 => {
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
             if [r.kernel_h, r.kernel_w] == [3, 3] && r.stride_w <= 2 {
                 // Planes of four channels: 23 instructions for 16 elements; 28 for two results.
@@ -61,6 +72,9 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
         (code, Some(r)) if code == OpCode::DepthwiseConv2d.0 => {
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
             pixels * (c * (13 * taps + 16) + 1_400)
+        }
+        (code, _) if code == OpCode::Dense.0 && net.model.cpu == Cpu::Armv6m && need.scratch == 0 => {
+            u64::from(need.macs) * 20
         }
         (code, _) if code == OpCode::Dense.0 => u64::from(need.macs) * 3 / 2,
         _ => pixels * c * 10,
