@@ -97,7 +97,7 @@ fn steps_make_the_rows_of_the_whole_sequence() {
         let mut quantized = converted.quantized.clone();
         unroll(&mut quantized.graph, frames * steps as usize);
         quantized.graph.check().unwrap();
-        let lowered = lower(&quantized, None).unwrap();
+        let lowered = lower(&quantized, None, carafe::blob::Cpu::Portable).unwrap();
         let whole = plan(&lowered, &PlanOptions::default()).unwrap();
         let blob = write(&lowered, &whole, &[], &WriteOptions::default()).unwrap();
         let model = Model::verify(&blob, carafe::ops::ALL).unwrap();
