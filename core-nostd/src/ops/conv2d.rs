@@ -21,7 +21,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Conv2d<A, LOOPS> {
         ConvRecord::check(node, A::CHANNEL, false, |node, weights, r| {
             // Of one packing, only one of them takes any; of what is not linked, nothing is.
             let of = |loops: u8, scratch: fn(&Node<'_>, &Weights<'_>, &ConvRecord) -> u32| {
-                if LOOPS & loops == 0 { 0 } else { scratch(node, weights, r) }
+                if A::ID != Native::ID || LOOPS & loops == 0 { 0 } else { scratch(node, weights, r) }
             };
             of(TILES | ALONE, tile::scratch) + of(SIMPLE, quads::scratch) + of(WIDE, product::scratch)
         })

@@ -44,8 +44,8 @@ pub const PLAIN: u8 = 0;
 
 /// Weights are interleaved, two channels of the result in one ([`carafe_cpu::dot_pairs`]): `[O / 2, KH·KW·I, 2]`. Of an
 /// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros, and
-/// stand in the order of [`carafe_cpu::place`].
-pub const PAIRS: u8 = 1;
+/// stand in the order of [`carafe_cpu::place`]. (1 was the same in another order; blobs that have it are refused.)
+pub const PAIRS: u8 = 5;
 
 /// As [`PAIRS`], two inputs of two channels in a word ([`carafe_cpu::Quads`]): `[O / 2, KH·KW·I / 2, 2, 2]`, each weight plus
 /// 128; none is −128. Of an operand of u8, 128 is taken.

@@ -21,7 +21,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         ConvRecord::check(node, A::CHANNEL, true, |node, _, r| {
             // Of what is not linked, nothing is.
             let of = |loops: u8, scratch: fn(&Node<'_>, &ConvRecord) -> u32| {
-                if LOOPS & loops == 0 { 0 } else { scratch(node, r) }
+                if A::ID != Native::ID || LOOPS & loops == 0 { 0 } else { scratch(node, r) }
             };
             match r.packing {
                 QUADS => of(SIMPLE, pixelwise::scratch),

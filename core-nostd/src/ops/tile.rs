@@ -43,8 +43,9 @@ pub(super) fn fits(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord, bytes
 
 /// True of one pixel of words, with one tap: a dense layer.
 pub(super) fn is_alone(node: &Node<'_>, r: &ConvRecord) -> bool {
-    let (x, y) = (&node.in0, &node.out);
-    r.windows().taps() == 1 && (y.h, y.w) == (x.h, x.w) && (y.h, y.w) == (1, 1) && in_words(x) && !x.unsigned()
+    let (x, y, windows) = (&node.in0, &node.out, r.windows());
+    let one = (windows.taps(), windows.pad) == (1, [0; 2]) && (x.h, x.w, y.h, y.w) == (1, 1, 1, 1);
+    one && in_words(x) && !x.unsigned()
 }
 
 /// What a column is made of.

@@ -140,7 +140,8 @@ fn odd_shapes() {
             let input: Vec<u8> = (0..bytes).map(|_| n.next() as u8).collect();
             let outputs = |target: &mut dyn Target| {
                 target.load(&blob).unwrap();
-                target.exec(&Case::of(&[&input]), LIMIT).unwrap().outputs
+                let outcome = target.exec(&Case::of(&[&input]), LIMIT);
+                outcome.unwrap_or_else(|e| panic!("layer {i} of {}: {e}", kind.name())).outputs
             };
             let (want, got) = (outputs(&mut host), outputs(&mut board));
             assert_eq!(got, want, "layer {i} of {}", kind.name());
