@@ -57,8 +57,8 @@ struct TilesArguments {
 }
 
 unsafe extern "C" {
-    fn carafe_tile(arguments: *const TileArguments);
-    fn carafe_tiles(arguments: *const TilesArguments);
+    fn carafe_tile(arguments: TileArguments);
+    fn carafe_tiles(arguments: TilesArguments);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_fill(to: *mut u8, byte: u32, bytes: usize);
     fn carafe_copy(to: *mut u8, from: *const u8, bytes: usize);
@@ -67,7 +67,7 @@ unsafe extern "C" {
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
     fn carafe_add(a: *mut u8, b: *const u8, bytes: usize, arguments: *const AddArguments);
     fn carafe_sum(acc: *mut [u8; 4], pixels: *const u8, step: usize, count: usize);
-    fn carafe_slide(arguments: *const SlideArguments);
+    fn carafe_slide(arguments: SlideArguments);
     fn carafe_dense(
         x: *const u8,
         end: *const u8,
@@ -125,7 +125,7 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
     // SAFETY: the routine reads `inputs / 2 · 3` words of x, which are there; for each of `pairs` pairs 16 bytes of
     // channels, which are there and aligned, and 2 · inputs bytes of weights, aligned too, which the caller has checked; it writes
     // 2 · pairs bytes behind each pixel's first, which the caller has checked too.
-    unsafe { carafe_tile(&arguments) };
+    unsafe { carafe_tile(arguments) };
     true
 }
 
@@ -162,7 +162,7 @@ pub fn tiles(
     // that of a slice which is borrowed as long as `lines` is, or 0, which is not read (the caller has checked that
     // windows of bytes have none). `columns` has all words of a tile, and `windows`, if it is
     // there, three windows.
-    unsafe { carafe_tiles(&arguments) };
+    unsafe { carafe_tiles(arguments) };
     Some(())
 }
 
@@ -370,7 +370,7 @@ pub fn slide(
     // `columns` pixels, weights nine taps, and the result its rows. Addresses of lines are those of slices which are
     // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
     // for each line, which `columns` and `pad` do not exceed.
-    unsafe { carafe_slide(&arguments) };
+    unsafe { carafe_slide(arguments) };
     Some(())
 }
 

@@ -1,37 +1,38 @@
     .syntax unified
     .thumb
 
-@ Fields of the arguments, in the frame: a copy, in which the routine counts, with some words of its own behind.
-    .equ    SLIDE_LIST, 0
-    .equ    SLIDE_LIST_END, 4
-    .equ    SLIDE_FROM, 8
-    .equ    SLIDE_PIXEL, 12
-    .equ    SLIDE_COLUMNS, 16
-    .equ    SLIDE_PAD, 20
-    .equ    SLIDE_PLANES, 24
-    .equ    SLIDE_PLANE, 28
-    .equ    SLIDE_ROW, 32
-    .equ    SLIDE_ZERO, 36
-    .equ    SLIDE_KERNEL, 40
-    .equ    SLIDE_WEIGHTS, 44
-    .equ    SLIDE_TAP, 48
-    .equ    SLIDE_CHANNELS, 52
-    .equ    SLIDE_CHANNELS_END, 56
-    .equ    SLIDE_MULTIPLIER, 60
-    .equ    SLIDE_OUT, 68
-    .equ    SLIDE_OUT_STEP, 72
-    .equ    SLIDE_ROWS, 76
-    .equ    SLIDE_DOWN, 80
-    .equ    SLIDE_OUT_ROW, 84
-    .equ    SLIDE_ACROSS, 88
-    .equ    SLIDE_ODD, 92
-    .equ    SLIDE_FIRST_OUT, 96
-    .equ    SLIDE_WIDE, 100
-    .equ    SLIDE_CURSOR, 104
-    .equ    SLIDE_END, 108
-    .equ    SLIDE_COUNT, 112
-    .equ    SLIDE_ROW_OUT, 116
-    .equ    SLIDE_ROW_END, 120
+@ Fields of the arguments, which come by value, as those of carafe_tiles: behind words of its own, at the bottom, and the
+@ registers that are saved.
+    .equ    SLIDE_LIST, 56
+    .equ    SLIDE_LIST_END, 60
+    .equ    SLIDE_FROM, 64
+    .equ    SLIDE_PIXEL, 68
+    .equ    SLIDE_COLUMNS, 72
+    .equ    SLIDE_PAD, 76
+    .equ    SLIDE_PLANES, 80
+    .equ    SLIDE_PLANE, 84
+    .equ    SLIDE_ROW, 88
+    .equ    SLIDE_ZERO, 92
+    .equ    SLIDE_KERNEL, 96
+    .equ    SLIDE_WEIGHTS, 100
+    .equ    SLIDE_TAP, 104
+    .equ    SLIDE_CHANNELS, 108
+    .equ    SLIDE_CHANNELS_END, 112
+    .equ    SLIDE_MULTIPLIER, 116
+    .equ    SLIDE_OUT, 124
+    .equ    SLIDE_OUT_STEP, 128
+    .equ    SLIDE_ROWS, 132
+    .equ    SLIDE_DOWN, 136
+    .equ    SLIDE_OUT_ROW, 140
+    .equ    SLIDE_ACROSS, 144
+    .equ    SLIDE_ODD, 148
+    .equ    SLIDE_FIRST_OUT, 152
+    .equ    SLIDE_WIDE, 156
+    .equ    SLIDE_CURSOR, 0
+    .equ    SLIDE_END, 4
+    .equ    SLIDE_COUNT, 8
+    .equ    SLIDE_ROW_OUT, 12
+    .equ    SLIDE_ROW_END, 16
 
 @ Two pixels of four channels, r7 and r8, as a word to each plane.
     .macro carafe_slide_pair
@@ -81,22 +82,16 @@
     cmp     r0, r4
     .endm
 
-@ void carafe_slide(const SlideArguments *)
+@ void carafe_slide(SlideArguments)
     .section .text.carafe_slide, "ax", %progbits
     .global carafe_slide
     .type carafe_slide, %function
     .thumb_func
     .p2align 2
 carafe_slide:
+    push    {r0-r3}
     push    {r4-r11, lr}
-    sub     sp, #124
-    mov     r1, sp
-    ldm     r0!, {r2-r12, lr}
-    stm     r1!, {r2-r12, lr}
-    ldm     r0!, {r2-r12, lr}
-    stm     r1!, {r2-r12, lr}
-    ldm     r0, {r2-r3}
-    stm     r1, {r2-r3}
+    sub     sp, #20
 10: @ Four channels. First their kernels: of each row words of taps 0 1 and 1 2.
     ldrd    r0, r1, [sp, #SLIDE_KERNEL]
     ldr     r2, [sp, #SLIDE_TAP]
@@ -322,6 +317,8 @@ carafe_slide:
     str     r2, [sp, #SLIDE_WEIGHTS]
     cmp     r3, r4
     bne     10b
-    add     sp, #124
-    pop     {r4-r11, pc}
+    add     sp, #20
+    pop     {r4-r11, lr}
+    add     sp, #16
+    bx      lr
     .size carafe_slide, . - carafe_slide

@@ -39,27 +39,28 @@
     bne     1b
     .endm
 
-@ Fields of the arguments, in the frame: a copy, in which the routine counts.
-    .equ    TILE_X, 0
-    .equ    TILE_CHANNELS, 8
-    .equ    TILE_OUT, 12
-    .equ    TILE_OTHERS, 16
-    .equ    TILE_ZERO_POINT, 24
-    .equ    TILE_CHANNELS_END, 32
-    .equ    TILE_WEIGHTS, 36
-    .equ    TILE_ENTRY, 40
-    .equ    TILE_TILES, 44
-    .equ    TILE_LINES, 48
-    .equ    TILE_RUN, 56
-    .equ    TILE_OFFSET, 64
-    .equ    TILE_FIRST_CHANNEL, 68
-    .equ    TILE_OUT_GAP, 72
-    .equ    TILE_WINDOW, 76
-    .equ    TILE_INPUTS, 80
-    .equ    TILE_UNSIGNED, 84
-    .equ    TILE_ZERO, 88
+@ Fields of the arguments, which come by value: behind the registers that are saved, the four words that came in registers,
+@ and behind these the others, where the caller put them. The routine counts in them.
+    .equ    TILE_X, 36
+    .equ    TILE_CHANNELS, 44
+    .equ    TILE_OUT, 48
+    .equ    TILE_OTHERS, 52
+    .equ    TILE_ZERO_POINT, 60
+    .equ    TILE_CHANNELS_END, 68
+    .equ    TILE_WEIGHTS, 72
+    .equ    TILE_ENTRY, 76
+    .equ    TILE_TILES, 80
+    .equ    TILE_LINES, 84
+    .equ    TILE_RUN, 92
+    .equ    TILE_OFFSET, 100
+    .equ    TILE_FIRST_CHANNEL, 104
+    .equ    TILE_OUT_GAP, 108
+    .equ    TILE_WINDOW, 112
+    .equ    TILE_INPUTS, 116
+    .equ    TILE_UNSIGNED, 120
+    .equ    TILE_ZERO, 124
 
-@ void carafe_tiles(const TilesArguments *), void carafe_tile(const TileArguments *)
+@ void carafe_tiles(TilesArguments), void carafe_tile(TileArguments)
 @ carafe_tile makes one tile, whose columns are there.
     .section .text.carafe_tile, "ax", %progbits
     .global carafe_tiles
@@ -67,13 +68,8 @@
     .thumb_func
     .p2align 2
 carafe_tiles:
+    push    {r0-r3}
     push    {r4-r11, lr}
-    sub     sp, #92
-    mov     r1, sp
-    ldm     r0!, {r2-r12}
-    stm     r1!, {r2-r12}
-    ldm     r0, {r2-r12, lr}
-    stm     r1, {r2-r12, lr}
 10: @ The columns of a tile.
     ldrd    r10, r4, [sp, #TILE_LINES]
     ldrd    r12, lr, [sp, #TILE_RUN]
@@ -161,10 +157,8 @@ carafe_tiles:
     .type carafe_tile, %function
     .thumb_func
 carafe_tile:
+    push    {r0-r3}
     push    {r4-r11, lr}
-    sub     sp, #92
-    ldm     r0, {r1-r12}
-    stm     sp, {r1-r12}
 30: @ The product. A turn takes 16 inputs, 96 bytes of columns; of what is not a multiple of that, the first turn is a
     @ part: bits 3 and 4 of the length say how many of its four steps, of 64 bytes each, are left out.
     ldrd    r0, r2, [sp, #TILE_X]
@@ -252,6 +246,7 @@ carafe_tile:
     str     r4, [sp, #TILE_CHANNELS]
     str     r3, [sp, #TILE_OUT]
     b       10b
-50: add     sp, #92
-    pop     {r4-r11, pc}
+50: pop     {r4-r11, lr}
+    add     sp, #16
+    bx      lr
     .size carafe_tile, . - carafe_tile
