@@ -68,6 +68,7 @@ unsafe extern "C" {
     fn carafe_add(a: *mut u8, b: *const u8, bytes: usize, arguments: *const AddArguments);
     fn carafe_sum(acc: *mut [u8; 4], pixels: *const u8, step: usize, count: usize);
     fn carafe_slide(arguments: SlideArguments);
+    fn carafe_narrow(arguments: SlideArguments);
     fn carafe_dense(
         x: *const u8,
         end: *const u8,
@@ -325,7 +326,7 @@ struct SlideArguments {
 
 /// [`crate::slide`], whose arguments are checked.
 #[inline(never)]
-pub fn slide(
+pub fn slide<const NARROW: bool>(
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
@@ -369,8 +370,9 @@ pub fn slide(
     // SAFETY: the caller has checked that, for all channels (32 bytes of parameters each four, aligned): lines have
     // `columns` pixels, weights nine taps, and the result its rows. Addresses of lines are those of slices which are
     // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
-    // for each line, which `columns` and `pad` do not exceed.
-    unsafe { carafe_slide(arguments) };
+    // for each line, which `columns` and `pad` do not exceed. Of what is narrow, such a row is 16 bytes, and windows move
+    // down by one.
+    unsafe { if NARROW { carafe_narrow(arguments) } else { carafe_slide(arguments) } };
     Some(())
 }
 

@@ -46,6 +46,12 @@ impl Slide {
         (rows - 1) * self.down + 3
     }
 
+    /// True if rows are five or six pixels that keep their place, with a column of padding on either side: there is a
+    /// faster loop for these.
+    pub const fn is_narrow(&self) -> bool {
+        matches!(self.width, 5 | 6) && self.columns == self.width && self.pad == 1 && self.down == 1 && !self.wide
+    }
+
     /// Words that [`slide`] works in, for so many lines.
     pub const fn work(&self, lines: usize) -> usize {
         KERNELS + 4 * lines * self.words()
@@ -54,8 +60,8 @@ impl Slide {
 
 /// Makes rows. `lines` are those of the operand, from its first pixel and channel on, `weights` the nine taps, `channels`
 /// bias and multiplier (i32) of as many channels, a multiple of four; `out` begins with the first row. `None` if anything
-/// is too short.
-pub fn slide(
+/// is too short. `NARROW`: the loop for what is narrow, which is `None` for all else.
+pub fn slide<const NARROW: bool>(
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
@@ -65,6 +71,9 @@ pub fn slide(
     let count = channels.len() / 8;
     let end = |last: usize, step: usize| last.checked_mul(step)?.checked_add(count);
     let row = end(s.width.checked_sub(1)?, s.out_step)?;
+    if NARROW && !s.is_narrow() {
+        return None;
+    }
     if count == 0
         || !channels.len().is_multiple_of(32)
         || s.rows == 0
@@ -78,7 +87,7 @@ pub fn slide(
         return None;
     }
     #[cfg(carafe_dsp)]
-    return crate::arm::slide(lines, s, words, (weights, channels), out);
+    return crate::arm::slide::<NARROW>(lines, s, words, (weights, channels), out);
     #[cfg(carafe_simd)]
     if crate::host::slide(lines.slices(), s, (weights, channels), out) {
         return Some(());

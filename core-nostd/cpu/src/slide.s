@@ -82,17 +82,8 @@
     cmp     r0, r4
     .endm
 
-@ void carafe_slide(SlideArguments)
-    .section .text.carafe_slide, "ax", %progbits
-    .global carafe_slide
-    .type carafe_slide, %function
-    .thumb_func
-    .p2align 2
-carafe_slide:
-    push    {r0-r3}
-    push    {r4-r11, lr}
-    sub     sp, #20
-10: @ Four channels. First their kernels: of each row words of taps 0 1 and 1 2.
+@ The kernels of four channels: of each row words of taps 0 1 and 1 2.
+    .macro carafe_slide_kernels
     ldrd    r0, r1, [sp, #SLIDE_KERNEL]
     ldr     r2, [sp, #SLIDE_TAP]
     movs    r3, #3
@@ -120,6 +111,20 @@ carafe_slide:
     adds    r0, #8
     subs    r3, #1
     bne     11b
+    .endm
+
+@ void carafe_slide(SlideArguments)
+    .section .text.carafe_slide, "ax", %progbits
+    .global carafe_slide
+    .type carafe_slide, %function
+    .thumb_func
+    .p2align 2
+carafe_slide:
+    push    {r0-r3}
+    push    {r4-r11, lr}
+    sub     sp, #20
+10: @ Four channels. First their kernels.
+    carafe_slide_kernels
 
     @ Then the planes: a word for every two columns of a row. A line at 0 is padding.
     ldrd    r0, r4, [sp, #SLIDE_PLANES]
@@ -322,3 +327,187 @@ carafe_slide:
     add     sp, #16
     bx      lr
     .size carafe_slide, . - carafe_slide
+
+@ Three taps of a row for five or six results, of which r4 to r9 are the sums. Columns 0 1, 2 3, 4 5 and 6 7 become r10,
+@ r11, r12, lr; of the first row, r9 is the bias of all.
+    .macro carafe_narrow_row width, a0=r4, a1=r5, a2=r6, a3=r7, a4=r8
+    ldm     r0!, {r10, r11, r12, lr}
+    ldrd    r2, r3, [r1], #8
+    smlad   r4, r10, r2, \a0
+    smlatb  r5, r10, r2, \a1
+    smlad   r6, r11, r2, \a2
+    smlatb  r7, r11, r2, \a3
+    smlad   r8, r12, r2, \a4
+    .if     \width > 5
+    smlatb  r9, r12, r2, r9
+    smlad   r9, lr, r3, r9
+    .endif
+    smlabt  r4, r11, r3, r4
+    smlad   r5, r11, r3, r5
+    smlabt  r6, r12, r3, r6
+    smlad   r7, r12, r3, r7
+    smlabt  r8, lr, r3, r8
+    .endm
+
+@ A row of results.
+    .macro carafe_narrow_results width
+    carafe_narrow_row \width, r9, r9, r9, r9, r9
+    carafe_narrow_row \width
+    carafe_narrow_row \width
+    ldrd    r2, r3, [sp, #SLIDE_MULTIPLIER]
+    ldrd    r10, r11, [sp, #SLIDE_OUT]
+    smmlar  r4, r4, r2, r3
+    smmlar  r5, r5, r2, r3
+    smmlar  r6, r6, r2, r3
+    smmlar  r7, r7, r2, r3
+    smmlar  r8, r8, r2, r3
+    ssat    r4, #8, r4
+    ssat    r5, #8, r5
+    ssat    r6, #8, r6
+    ssat    r7, #8, r7
+    ssat    r8, #8, r8
+    strb    r4, [r10]
+    strb    r5, [r10, r11]
+    add     r10, r10, r11, lsl #1
+    strb    r6, [r10]
+    strb    r7, [r10, r11]
+    add     r10, r10, r11, lsl #1
+    strb    r8, [r10]
+    .if     \width > 5
+    smmlar  r9, r9, r2, r3
+    ssat    r9, #8, r9
+    strb    r9, [r10, r11]
+    .endif
+    .endm
+
+@ Four words of a row of a plane, of pairs of pixels.
+    .macro carafe_narrow_plane first, second, third, fourth, rotated
+    sxtb16  r2, \first \rotated
+    sxtb16  r3, \second \rotated
+    sxtb16  r4, \third \rotated
+    sxtb16  r11, \fourth \rotated
+    stm     r0, {r2, r3, r4, r11}
+    .endm
+
+    .equ    NARROW_BIAS, SLIDE_END
+    .equ    NARROW_BACK, SLIDE_ROW_END
+
+@ void carafe_narrow(SlideArguments): rows of five or six pixels, with a column of padding on either side.
+    .section .text.carafe_narrow, "ax", %progbits
+    .global carafe_narrow
+    .type carafe_narrow, %function
+    .thumb_func
+    .p2align 2
+carafe_narrow:
+    push    {r0-r3}
+    push    {r4-r11, lr}
+    sub     sp, #20
+10: @ Four channels. First their kernels.
+    carafe_slide_kernels
+
+    @ Then the planes: of each line eight columns, one of padding, the pixels, and padding.
+    ldrd    r0, r1, [sp, #SLIDE_PLANES]
+    add     r2, r1, r1, lsl #1
+    sub     r2, #16
+    str     r2, [sp, #NARROW_BACK]
+    ldr     r4, [sp, #SLIDE_LIST]
+20: ldr     r2, [r4], #4
+    ldr     r11, [sp, #SLIDE_ZERO]
+    str     r4, [sp, #SLIDE_CURSOR]
+    cmp     r2, #0
+    beq     22f
+    ldrd    r5, r3, [sp, #SLIDE_FROM]
+    ldr     r12, [sp, #SLIDE_COLUMNS]
+    add     r2, r2, r5
+    ldr     r5, [r2]
+    ldr     r6, [r2, r3]
+    add     r2, r2, r3, lsl #1
+    ldr     r7, [r2]
+    ldr     r8, [r2, r3]
+    add     r2, r2, r3, lsl #1
+    ldr     r9, [r2]
+    mov     r10, r11
+    cmp     r12, #6
+    it      eq
+    ldreq   r10, [r2, r3]
+21: pkhbt   r12, r11, r5, lsl #16
+    pkhtb   lr, r5, r11, asr #16
+    pkhbt   r5, r6, r7, lsl #16
+    pkhtb   r6, r7, r6, asr #16
+    pkhbt   r7, r8, r9, lsl #16
+    pkhtb   r8, r9, r8, asr #16
+    pkhbt   r9, r10, r11, lsl #16
+    pkhtb   r10, r11, r10, asr #16
+    carafe_narrow_plane r12, r5, r7, r9
+    add     r0, r0, r1
+    carafe_narrow_plane r12, r5, r7, r9, ", ror #8"
+    add     r0, r0, r1
+    carafe_narrow_plane lr, r6, r8, r10
+    add     r0, r0, r1
+    carafe_narrow_plane lr, r6, r8, r10, ", ror #8"
+    ldr     r2, [sp, #NARROW_BACK]
+    ldr     r4, [sp, #SLIDE_CURSOR]
+    sub     r0, r0, r2
+    ldr     r2, [sp, #SLIDE_LIST_END]
+    cmp     r4, r2
+    bne     20b
+    b       30f
+22: @ A line of padding.
+    mov     r5, r11
+    mov     r6, r11
+    mov     r7, r11
+    mov     r8, r11
+    mov     r9, r11
+    mov     r10, r11
+    b       21b
+
+30: @ Then channel by channel. A plane ends where the next one begins.
+    ldr     r0, [sp, #SLIDE_PLANES]
+    ldr     r1, [sp, #SLIDE_KERNEL]
+40: ldr     r2, [sp, #SLIDE_CHANNELS]
+    ldr     r3, [sp, #SLIDE_FIRST_OUT]
+    ldr     r4, [sp, #SLIDE_ROWS]
+    ldrd    r5, r6, [r2], #8
+    str     r2, [sp, #SLIDE_CHANNELS]
+    str     r3, [sp, #SLIDE_OUT]
+    adds    r3, #1
+    str     r3, [sp, #SLIDE_FIRST_OUT]
+    strd    r5, r4, [sp, #NARROW_BIAS]
+    str     r6, [sp, #SLIDE_MULTIPLIER]
+41: @ A row.
+    ldr     r2, [sp, #SLIDE_COLUMNS]
+    ldr     r9, [sp, #NARROW_BIAS]
+    cmp     r2, #6
+    beq     42f
+    carafe_narrow_results 5
+    b       43f
+42: carafe_narrow_results 6
+43: ldr     r2, [sp, #SLIDE_COUNT]
+    subs    r2, #1
+    beq     44f
+    str     r2, [sp, #SLIDE_COUNT]
+    ldr     r2, [sp, #SLIDE_OUT]
+    ldr     r3, [sp, #SLIDE_OUT_ROW]
+    subs    r0, #32
+    subs    r1, #24
+    add     r2, r2, r3
+    str     r2, [sp, #SLIDE_OUT]
+    b       41b
+44: ldr     r2, [sp, #SLIDE_KERNEL]
+    adds    r2, #96
+    cmp     r1, r2
+    bne     40b
+    ldrd    r3, r4, [sp, #SLIDE_CHANNELS]
+    ldr     r1, [sp, #SLIDE_FROM]
+    ldr     r2, [sp, #SLIDE_WEIGHTS]
+    adds    r1, #4
+    adds    r2, #4
+    str     r1, [sp, #SLIDE_FROM]
+    str     r2, [sp, #SLIDE_WEIGHTS]
+    cmp     r3, r4
+    bne     10b
+    add     sp, #20
+    pop     {r4-r11, lr}
+    add     sp, #16
+    bx      lr
+    .size carafe_narrow, . - carafe_narrow

@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use carafe_cpu::gather::LANES;
 
 use super::convolution::{BLOCK, ConvRecord, WORDS};
-use super::loops::{ALL_LOOPS, SIMPLE, SLIDE, STREAM, WIDE, need_plain};
+use super::loops::{ALL_LOOPS, NARROW, SIMPLE, SLIDE, STREAM, WIDE, need_plain};
 use super::{QUADS, gather, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -26,7 +26,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
             match r.packing {
                 QUADS => of(SIMPLE, pixelwise::scratch),
                 WORDS => of(WIDE, gather::scratch),
-                _ => match of(SLIDE, slide::scratch) {
+                _ => match of(SLIDE | NARROW, slide::scratch) {
                     0 => of(STREAM, sliding::scratch),
                     scratch => scratch,
                 },
@@ -48,8 +48,11 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         if native && LOOPS & WIDE != 0 && gather::serves(cx, &r, weights) {
             return gather::produce(cx, (y0, y1), &r, weights, channels);
         }
-        if native && LOOPS & SLIDE != 0 && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
-            return Some(());
+        if native && LOOPS & (SLIDE | NARROW) != 0 {
+            let made = slide::produce::<LOOPS>(cx, (y0, y1), &r, weights, channels);
+            if made.is_some() {
+                return made;
+            }
         }
         if native && LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
             return sliding::produce(cx, (y0, y1), &r, weights, channels);

@@ -26,11 +26,13 @@ pub(super) const STREAM: u8 = 16;
 pub(super) const SIMPLE: u8 = 32;
 /// All of weights that are plain, in columns or words: those of Helium.
 pub(super) const WIDE: u8 = 64;
+/// Depthwise convolutions over planes whose rows are few pixels.
+pub(super) const NARROW: u8 = 128;
 
 /// True if some of `loops` need the plain one on this core, which has not the others.
 pub(super) const fn need_plain(loops: u8) -> bool {
     loops & PLAIN != 0
-        || loops & (TILES | ALONE | SLIDE | STREAM) != 0 && !FAST
+        || loops & (TILES | ALONE | SLIDE | NARROW | STREAM) != 0 && !FAST
         || loops & SIMPLE != 0 && !FAST_QUADS
         || loops & WIDE != 0 && !HELIUM
 }
@@ -68,8 +70,7 @@ fn depthwise(node: &Node<'_>, scratch: usize) -> Option<u8> {
     match r.packing {
         QUADS => pixelwise::fits(node, &r, scratch).then_some(SIMPLE),
         WORDS => gather::fits(node, &r, scratch).then_some(WIDE),
-        _ if slide::fits(node, &r, scratch) => Some(SLIDE),
-        _ => sliding::fits(node, &r, scratch).then_some(STREAM),
+        _ => slide::fits(node, &r, scratch).or_else(|| sliding::fits(node, &r, scratch).then_some(STREAM)),
     }
 }
 

@@ -3,6 +3,7 @@
 use carafe_cpu::{FAST, Slide, TAPS, Taps};
 
 use super::convolution::{ConvRecord, PLAIN};
+use super::loops::{NARROW, SLIDE};
 use crate::{Cx, Node};
 
 /// Scratch that is worth asking for: with more, more rows are made at once, and fewer lines brought twice.
@@ -57,14 +58,15 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     (bytes(&s, band) + 4) as u32
 }
 
-/// True if [`produce`] makes this node with so many bytes of scratch, wherever they begin.
-pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> bool {
-    describe(node, r).is_some_and(|s| bytes(&s, 1) + 3 <= scratch)
+/// The loop that [`produce`] takes for this node, with so many bytes of scratch, wherever they begin.
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> Option<u8> {
+    let s = describe(node, r).filter(|s| bytes(s, 1) + 3 <= scratch)?;
+    Some(if s.is_narrow() { NARROW } else { SLIDE })
 }
 
 /// Makes rows `y0..y1`; `None` if it can't, or this is not for it.
 #[inline(never)]
-pub(super) fn produce(
+pub(super) fn produce<const LOOPS: u8>(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &ConvRecord,
@@ -90,7 +92,11 @@ pub(super) fn produce(
         }
         let at = cx.out.byte(oy)?;
         let out = cx.out.bytes().get_mut(at..)?;
-        carafe_cpu::slide(&lines, &s, work, (weights, channels), out)?;
+        if LOOPS & NARROW != 0 && (LOOPS & SLIDE == 0 || s.is_narrow()) {
+            carafe_cpu::slide::<true>(&lines, &s, work, (weights, channels), out)?;
+        } else {
+            carafe_cpu::slide::<false>(&lines, &s, work, (weights, channels), out)?;
+        }
         if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
             for row in 0..s.rows {
                 for x in 0..s.width {
