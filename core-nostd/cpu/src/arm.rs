@@ -28,8 +28,10 @@ struct TileArguments {
     weights: *const u8,
     /// The routine's own.
     entry: u32,
-    /// How many tiles.
+    /// Tiles of three pixels.
     tiles: usize,
+    /// Those of two, behind them: the third pixel goes where the first goes, which is written last.
+    twos: usize,
 }
 
 /// What `carafe_tiles` has besides.
@@ -104,6 +106,8 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         return None;
     }
     let (x, channels) = (x.as_ptr(), channels.as_ptr());
+    // A third pixel that is the first one is none.
+    let twos = usize::from(third == first);
     Some(TileArguments {
         x,
         end: x.wrapping_add(inputs / 2 * PIXELS),
@@ -115,7 +119,8 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         channels_end: channels.wrapping_add(16 * pairs),
         weights: weights.as_ptr(),
         entry: 0,
-        tiles: 1,
+        tiles: 1 - twos,
+        twos,
     })
 }
 
@@ -141,8 +146,10 @@ pub fn tiles(
     out: &mut [u8],
 ) -> Option<()> {
     let step = alike.out_step;
-    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + 2 * step], ..*put };
-    let tile = TileArguments { tiles: alike.tiles, ..product(columns, weights, channels, &put, out)? };
+    let third = if alike.tiles > 0 { 2 * step } else { 0 };
+    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + third], ..*put };
+    let product = product(columns, weights, channels, &put, out)?;
+    let tile = TileArguments { tiles: alike.tiles, twos: alike.twos, ..product };
     let addresses = lines.addresses().as_ptr_range();
     let arguments = TilesArguments {
         first_channel: tile.channels,

@@ -23,6 +23,23 @@
     smlad   lr, r7, r4, lr
     .endm
 
+@ The same for two pixels, of columns of three.
+    .macro carafe_tile_step_of_two
+    ldrd    r3, r4, [r1], #8
+    ldm     r0!, {r5, r6, r7}
+    smlad   r8, r5, r3, r8
+    smlad   r9, r6, r3, r9
+    sxtb16  r3, r3
+    smlad   r11, r5, r3, r11
+    smlad   r12, r6, r3, r12
+    ldm     r0!, {r5, r6, r7}
+    smlad   r8, r5, r4, r8
+    smlad   r9, r6, r4, r9
+    sxtb16  r4, r4
+    smlad   r11, r5, r4, r11
+    smlad   r12, r6, r4, r12
+    .endm
+
 @ Four inputs of three pixels: 12 elements widened in 10 instructions. r1, r2, r3 pixels, r0 words.
     .macro carafe_tile_columns extend
 1:  ldr     r7, [r1], #4
@@ -50,15 +67,16 @@
     .equ    TILE_WEIGHTS, 72
     .equ    TILE_ENTRY, 76
     .equ    TILE_TILES, 80
-    .equ    TILE_LINES, 84
-    .equ    TILE_RUN, 92
-    .equ    TILE_OFFSET, 100
-    .equ    TILE_FIRST_CHANNEL, 104
-    .equ    TILE_OUT_GAP, 108
-    .equ    TILE_WINDOW, 112
-    .equ    TILE_INPUTS, 116
-    .equ    TILE_UNSIGNED, 120
-    .equ    TILE_ZERO, 124
+    .equ    TILE_TWOS, 84
+    .equ    TILE_LINES, 88
+    .equ    TILE_RUN, 96
+    .equ    TILE_OFFSET, 104
+    .equ    TILE_FIRST_CHANNEL, 108
+    .equ    TILE_OUT_GAP, 112
+    .equ    TILE_WINDOW, 116
+    .equ    TILE_INPUTS, 120
+    .equ    TILE_UNSIGNED, 124
+    .equ    TILE_ZERO, 128
 
 @ void carafe_tiles(TilesArguments), void carafe_tile(TileArguments)
 @ carafe_tile makes one tile, whose columns are there.
@@ -84,9 +102,13 @@ carafe_tiles:
     cmp     r1, #0
     beq     13f
     add     r1, r1, r9
+    ldr     r3, [sp, #TILE_TILES]
     add     r2, r1, lr
-    add     r3, r2, lr
     ldr     r4, [sp, #TILE_UNSIGNED]
+    cmp     r3, #0
+    ite     eq
+    moveq   r3, r2
+    addne   r3, r2, lr
     cbnz    r4, 12f
     carafe_tile_columns sxtb16
     ldr     r4, [sp, #TILE_LINES + 4]
@@ -117,7 +139,11 @@ carafe_tiles:
 20: @ Lines that are no words: first the bytes of three windows one behind the other, then these as one line.
     ldr     r6, [sp, #TILE_OFFSET]
     ldr     r5, [sp, #TILE_INPUTS]
-    mov     r9, #3
+    ldr     r9, [sp, #TILE_TILES]
+    cmp     r9, #0
+    ite     eq
+    moveq   r9, #2
+    movne   r9, #3
 21: mov     r7, r0
     ldr     r10, [sp, #TILE_LINES]
 22: ldr     r1, [r10], #4
@@ -144,8 +170,12 @@ carafe_tiles:
     ldr     r1, [sp, #TILE_WINDOW]
     mov     r11, r5
     add     r2, r1, r5
-    add     r3, r2, r5
+    ldr     r4, [sp, #TILE_TILES]
     ldr     r0, [sp, #TILE_X]
+    cmp     r4, #0
+    ite     eq
+    moveq   r3, r2
+    addne   r3, r2, r5
     ldr     r4, [sp, #TILE_UNSIGNED]
     cbnz    r4, 27f
     carafe_tile_columns sxtb16
@@ -164,10 +194,16 @@ carafe_tile:
     ldrd    r0, r2, [sp, #TILE_X]
     ldr     r1, [sp, #TILE_WEIGHTS]
     sub     r5, r2, r0
+    ldr     r7, [sp, #TILE_TILES]
     ubfx    r5, r5, #3, #2
     adr     r6, 40f
     add     r6, r6, r5, lsl #6
-    orr     r6, r6, #1
+    cbnz    r7, 32f
+    @ Of two pixels, a step is 48 bytes.
+    adr     r6, 45f
+    add     r5, r5, r5, lsl #1
+    add     r6, r6, r5, lsl #4
+32: orr     r6, r6, #1
     str     r6, [sp, #TILE_ENTRY]
 31: @ A pair of channels.
     ldr     r3, [sp, #TILE_CHANNELS]
@@ -187,7 +223,7 @@ carafe_tile:
     cmp     r0, r2
     bne     40b
 
-    ldr     r2, [sp, #TILE_CHANNELS]
+41: ldr     r2, [sp, #TILE_CHANNELS]
     ldm     r2!, {r3, r4, r5, r6}
     str     r2, [sp, #TILE_CHANNELS]
     @ b = (S - A) / 256 + bias of b
@@ -232,20 +268,38 @@ carafe_tile:
     mov     r2, r4
     bne     31b
 
-    ldr     r4, [sp, #TILE_TILES]
-    subs    r4, #1
+    ldrd    r4, r5, [sp, #TILE_TILES]
+    add     r6, r4, r5
+    cmp     r6, #1
     beq     50f
+    @ The next tile: as many pixels on as this one has.
+    ldrd    r6, r7, [sp, #TILE_RUN + 4]
+    ldrd    r8, r9, [sp, #TILE_FIRST_CHANNEL]
+    str     r8, [sp, #TILE_CHANNELS]
+    add     r7, r7, r6, lsl #1
+    cbz     r4, 43f
+    subs    r4, #1
     str     r4, [sp, #TILE_TILES]
-    @ The next tile: three pixels on.
-    ldrd    r4, r5, [sp, #TILE_RUN + 4]
-    add     r4, r4, r4, lsl #1
-    add     r5, r5, r4
-    str     r5, [sp, #TILE_OFFSET]
-    ldrd    r4, r5, [sp, #TILE_FIRST_CHANNEL]
-    add     r3, r3, r5
-    str     r4, [sp, #TILE_CHANNELS]
+    add     r7, r7, r6
+    cbnz    r4, 44f
+    str     r4, [sp, #TILE_OTHERS + 4]
+    b       44f
+43: subs    r5, #1
+    ldr     r6, [sp, #TILE_OTHERS]
+    str     r5, [sp, #TILE_TWOS]
+    sub     r9, r9, r6
+44: add     r3, r3, r9
+    str     r7, [sp, #TILE_OFFSET]
     str     r3, [sp, #TILE_OUT]
     b       10b
+    .p2align 2
+45: carafe_tile_step_of_two
+    carafe_tile_step_of_two
+    carafe_tile_step_of_two
+    carafe_tile_step_of_two
+    cmp     r0, r2
+    bne     45b
+    b       41b
 50: pop     {r4-r11, lr}
     add     sp, #16
     bx      lr
