@@ -93,6 +93,14 @@ impl ConvRecord {
         Finish { zero_point: node.out.zero_point, lo: self.lo, hi: self.hi, shift: self.shift }
     }
 
+    /// What both need that have been checked. `scratch`: true if any is taken.
+    #[inline]
+    pub(super) fn need(node: &Node<'_>, scratch: impl FnOnce(&Self) -> bool) -> Result<Need, Fault> {
+        let r: ConvRecord = node.fields()?;
+        let windows = [r.windows().rows()?, Window::SAME];
+        Ok(Need { windows, in_place: 0, scratch: Need::planned(scratch(&r)), ..Need::ELEMENTWISE })
+    }
+
     /// The check of both. `channel`: bytes of a channel's parameters; `scratch`: what is taken of it.
     #[inline(never)]
     pub(super) fn check(

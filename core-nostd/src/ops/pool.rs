@@ -71,6 +71,12 @@ impl PoolRecord {
         Ok(Need { windows: [window, Window::SAME], in_place: 0, ..Need::ELEMENTWISE })
     }
 
+    #[inline(never)]
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        let r: PoolRecord = node.fields()?;
+        Ok(Need { windows: [r.windows().rows()?, Window::SAME], in_place: 0, ..Need::ELEMENTWISE })
+    }
+
     /// Entries of the table of multipliers.
     fn multipliers(&self) -> usize {
         if self.exclude_pad != 0 { self.windows().taps() } else { 1 }
@@ -87,6 +93,10 @@ impl Kernel for MaxPool2d {
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         PoolRecord::check(node, false)
+    }
+
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        PoolRecord::need(node)
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
@@ -116,6 +126,10 @@ impl<A: Arithmetic> Kernel for AvgPool2d<A> {
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         PoolRecord::check(node, true)
+    }
+
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        PoolRecord::need(node)
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

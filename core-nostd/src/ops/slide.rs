@@ -41,10 +41,10 @@ fn bytes(s: &Slide, rows: usize) -> usize {
     4 * (lines + s.work(lines))
 }
 
-/// Rows that `scratch` bytes are enough for.
-fn rows(s: &Slide, scratch: usize) -> usize {
+/// Rows that `scratch` bytes are enough for, `most` at most.
+fn rows(s: &Slide, scratch: usize, most: usize) -> usize {
     let mut rows = 0;
-    while bytes(s, rows + 1) <= scratch && s.lines(rows + 1) <= TAPS {
+    while rows < most && bytes(s, rows + 1) <= scratch && s.lines(rows + 1) <= TAPS {
         rows += 1;
     }
     rows
@@ -54,19 +54,24 @@ fn rows(s: &Slide, scratch: usize) -> usize {
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     let Some(s) = describe(node, r) else { return 0 };
-    let band = usize::from(node.header.band).clamp(1, rows(&s, ENOUGH).max(1));
+    let band = rows(&s, ENOUGH, usize::from(node.header.band)).max(1);
     (bytes(&s, band) + 4) as u32
 }
 
+/// True if [`produce`] takes scratch.
+pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
+    describe(node, r).is_some()
+}
+
 /// The loop that [`produce`] takes for this node, with so many bytes of scratch, wherever they begin.
-pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> Option<u8> {
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> Option<u16> {
     let s = describe(node, r).filter(|s| bytes(s, 1) + 3 <= scratch)?;
     Some(if s.narrow() > 0 { NARROW } else { SLIDE })
 }
 
 /// Makes rows `y0..y1`; `None` if it can't, or this is not for it.
 #[inline(never)]
-pub(super) fn produce<const LOOPS: u8>(
+pub(super) fn produce<const LOOPS: u16>(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &ConvRecord,
@@ -75,7 +80,7 @@ pub(super) fn produce<const LOOPS: u8>(
 ) -> Option<()> {
     let mut s = describe(cx.node, r).filter(|_| FAST && carafe_cpu::takes(channels))?;
     let words = carafe_cpu::words(cx.scratch);
-    let most = rows(&s, 4 * words.len());
+    let most = rows(&s, 4 * words.len(), usize::from(y1.saturating_sub(y0)));
     let (windows, operand) = (r.windows(), &cx.inputs[0]);
     let mut oy = y0;
     while oy < y1 {

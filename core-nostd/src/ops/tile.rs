@@ -3,7 +3,7 @@
 
 use carafe_cpu::{Alike, FAST, PIXELS, Put, TAPS, Taps, Work};
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, PAIRS};
 use super::loops::{ALONE, TILES};
 use super::window::{Weights, Windows};
 use crate::{Cx, Node, Rows, TensorInfo};
@@ -12,7 +12,7 @@ use crate::{Cx, Node, Rows, TensorInfo};
 /// aligning may cost. 0 if it is not for this node.
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) -> u32 {
-    if !weights.pairs || node.out.c < 2 || usize::from(r.kernel_h) > TAPS || r.shift < 0 {
+    if !takes(node, r) {
         return 0;
     }
     let lines = 4 * usize::from(r.kernel_h);
@@ -47,6 +47,11 @@ fn pad_line(to: &mut [u8], line: Option<&[u8]>, before: usize, zero: u8) -> Opti
     carafe_cpu::copy(middle, line);
     carafe_cpu::fill(right, zero);
     Some(())
+}
+
+/// True if [`produce`] takes scratch.
+pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
+    r.packing == PAIRS && node.out.c >= 2 && usize::from(r.kernel_h) <= TAPS && r.shift >= 0
 }
 
 /// Bytes of windows: none where every tap comes in words, one for the border where every line does.
@@ -139,7 +144,7 @@ pub(super) fn produce(
     (y0, y1): (u16, u16),
     r: &ConvRecord,
     (weights, channels): (&Weights<'_>, &[u8]),
-    loops: u8,
+    loops: u16,
 ) -> Option<()> {
     let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
     let windows = r.windows();
