@@ -16,10 +16,7 @@ const REPORTED: usize = 10;
 const WORTH: u64 = 200;
 /// Limits, in percent of the smallest plan with scratch, up to which ladders are climbed one after the other: greed that
 /// knows its limit finds better plans than greed that does not.
-const STAGES: [u64; 4] = [110, 125, 150, 200];
-
-/// Rows per step that are tried in all nodes at once.
-const UNIFORM: [u8; 3] = [2, 3, 4];
+const STAGES: [u64; 5] = [110, 125, 133, 150, 200];
 
 /// A plan with its price.
 #[derive(Clone, Debug)]
@@ -70,22 +67,8 @@ impl<'m> Frontier<'m> {
         let mut full = small.clone();
         (0..full.nodes()).for_each(|n| full.set_cap(n, u32::MAX));
         let no_offers = full.offers.iter().all(|&o| o == 0);
-        let start = smallest(full.clone())?;
+        let start = smallest(full)?;
         let mut this = Self { points: vec![start.clone()], full: start.bytes() };
-        // One height everywhere, which no ladder comes to step by step: rings of different heights do not fit together.
-        if options.bands.is_none() {
-            for band in UNIFORM {
-                let mut net = full.clone();
-                let mut changed = false;
-                for n in 0..net.nodes() {
-                    changed |= net.useful(n, band) && net.set_band(n, band)?;
-                }
-                let even = smallest(net)?;
-                if changed && even.bytes() <= this.full * STAGES[STAGES.len() - 1] / 100 {
-                    this.add(even);
-                }
-            }
-        }
         let limits = STAGES.map(|percent| this.full * percent / 100);
         for limit in limits.into_iter().chain([u64::MAX]) {
             let from = this.within(limit).unwrap_or(&start).clone();
