@@ -89,14 +89,9 @@ impl<'a> Free<'a> {
         let at = |r| region::address(r, 0) as usize;
         // With one region, nobody looks for anything in the others.
         let count = if fast.is_empty() && state.is_empty() { 1 } else { region::COUNT };
-        let spans = [
-            (front, main.len()),
-            (at(region::FAST), fast.len()),
-            (at(region::STATE), state.len()),
-            (0, 0),
-            (0, 0),
-            (0, 0),
-        ];
+        // Nobody looks at more than there are. (Of zeros, compilers would make a call.)
+        let rest = (front, main.len());
+        let spans = [rest, (at(region::FAST), fast.len()), (at(region::STATE), state.len()), rest, rest, rest];
         let parts = [main, fast, state, &mut [], &mut [], &mut []];
         Self { parts, places: Places { spans, count, high_water } }
     }

@@ -143,7 +143,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// Makes the next step. `begin` is called before.
     #[inline(never)]
     pub fn step(&mut self, mut begin: Option<&mut dyn FnMut(NodeId, OpCode)>) -> Result<Step, RunError> {
-        let mut node = Node::NONE;
+        let mut node = Node::none();
         loop {
             let Some(n) = schedule::asked(self) else { return Ok(Step::Done) };
             let mut answer = Answer::Malformed;

@@ -361,7 +361,7 @@ impl<'m> Model<'m> {
 
     /// Node `n` with its operands looked up.
     pub fn node(&self, n: u16) -> Result<Node<'m>, Fault> {
-        let mut node = Node::NONE;
+        let mut node = Node::none();
         self.look_at(n, &mut node)?;
         Ok(node)
     }
@@ -377,7 +377,7 @@ impl<'m> Model<'m> {
         self.load(to.header.in0, n, &mut to.in0)?;
         to.in1 = None;
         if let Some(t) = to.header.second() {
-            self.load(t, n, to.in1.insert(TensorInfo::NONE))?;
+            self.load(t, n, to.in1.insert(to.in0))?;
         }
         Ok(())
     }
@@ -397,7 +397,7 @@ impl<'m> Model<'m> {
         n: u16,
         f: &mut dyn FnMut(&Node<'m>, &OpEntry, &Need) -> Result<(), Unresolved>,
     ) -> Result<(), Unresolved> {
-        let mut node = Node::NONE;
+        let mut node = Node::none();
         let op = self.resolve(n, &mut node)?;
         match &(op.check)(&node) {
             Ok(need) => f(&node, op, need),
@@ -466,7 +466,7 @@ impl Plan for Model<'_> {
 
     #[inline]
     fn demand(&self, n: u16) -> Option<Demand> {
-        let mut node = Node::NONE;
+        let mut node = Node::none();
         let op = self.resolve(n, &mut node).ok()?;
         (op.need)(&node).ok().map(|need| demand(&node, &need))
     }

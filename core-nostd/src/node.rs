@@ -1,3 +1,5 @@
+use core::hint::black_box;
+
 use crate::blob::{NONE, NodeHeader, TensorRecord};
 use crate::record::Record;
 use crate::{Fault, Rows, RowsMut};
@@ -157,15 +159,13 @@ pub struct Node<'m> {
 
 impl<'m> Node<'m> {
     /// Nothing: what a node is written over.
-    pub(crate) const NONE: Self = Self {
-        id: NodeId(0),
-        header: NodeHeader { op: 0, version: 0, flags: 0, band: 0, in0: 0, in1: 0 },
-        record: &[],
-        consts: &[],
-        in0: TensorInfo::NONE,
-        in1: None,
-        out: TensorInfo::NONE,
-    };
+    #[inline]
+    pub(crate) fn none() -> Self {
+        // Of one constant, or of zeros, compilers would make a call.
+        let none = black_box(&TensorInfo::NONE);
+        let header = NodeHeader { op: 0, version: 0, flags: 0, band: 0, in0: 0, in1: 0 };
+        Self { id: NodeId(0), header, record: &[], consts: &[], in0: *none, in1: None, out: *none }
+    }
 
     /// The op's own record.
     #[inline]

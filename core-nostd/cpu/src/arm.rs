@@ -125,15 +125,15 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
     })
 }
 
-/// [`crate::tile`], whose arguments are checked. False if it is not for this routine.
+/// [`crate::tile`], whose arguments are checked. `None` if it is not for this routine.
 #[inline(never)]
-pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
-    let Some(arguments) = product(x, weights, channels, put, out) else { return false };
+pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
+    let arguments = product(x, weights, channels, put, out)?;
     // SAFETY: the routine reads `inputs / 2 · 3` words of x, which are there; for each of `pairs` pairs 16 bytes of
     // channels, which are there and aligned, and 2 · inputs bytes of weights, aligned too, which the caller has checked; it writes
     // 2 · pairs bytes behind each pixel's first, which the caller has checked too.
     unsafe { carafe_tile(arguments) };
-    true
+    Some(())
 }
 
 /// [`crate::tiles`], whose arguments are checked. `None` if it is not for this routine.
@@ -209,11 +209,11 @@ pub fn fill(to: &mut [u8], byte: u8) {
     unsafe { carafe_fill(to.as_mut_ptr(), u32::from(byte), to.len()) };
 }
 
-/// [`crate::dense`], whose arguments are checked. False if it is not for this routine.
+/// [`crate::dense`], whose arguments are checked. `None` if it is not for this routine.
 #[inline(never)]
-pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
+pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     if !x.len().is_multiple_of(4) || !aligned(weights) || !aligned(channels) {
-        return false;
+        return None;
     }
     let (block, pairs) = (2 * x.len(), channels.len() / 16);
     let x = x.as_ptr_range();
@@ -231,7 +231,7 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         // and channels are aligned; x is read word by word, from any address.
         unsafe { carafe_dense(x.start, x.end, first, second, &arguments) };
     }
-    true
+    Some(())
 }
 
 /// What `carafe_depthwise` reads. It moves `out` on, and counts `pixels` and `counter` down.

@@ -57,7 +57,7 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         product::produce(cx, (y0, y1), &r, &weights, channels)?;
         return Some(all);
     }
-    if LOOPS & (TILES | ALONE) != 0 && tile::serves(cx, &weights, &r) {
+    if LOOPS & (TILES | ALONE) != 0 && carafe_cpu::takes(channels) && tile::serves(cx, &weights, &r) {
         tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
         return Some(all & !1);
     }

@@ -91,7 +91,8 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         quads::dense(cx, (y0, y1), &r, &weights, channels)?;
         return Some(even);
     }
-    if FAST && LOOPS & ALONE != 0 && r.is_fast(node) {
+    let aligned = carafe_cpu::takes(weights.bytes) && carafe_cpu::takes(channels);
+    if FAST && LOOPS & ALONE != 0 && aligned && r.is_fast(node) {
         let put = Put { zero_point, shift: r.shift as u8, at: [0; PIXELS] };
         let (rows, stride) = (&cx.inputs[0], cx.out.pixel_stride());
         for y in y0..y1 {

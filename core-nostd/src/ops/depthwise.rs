@@ -1,3 +1,4 @@
+use core::hint::black_box;
 use core::marker::PhantomData;
 
 use carafe_cpu::gather::LANES;
@@ -92,7 +93,7 @@ fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16))
         for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
             let mut from = 0;
             for out in out.get_mut(..oc)?.chunks_mut(BLOCK) {
-                let mut acc = [0; BLOCK];
+                let mut acc = [black_box(0); BLOCK];
                 let acc = acc.get_mut(..out.len())?;
                 windows.each((x, rows), (oy, ox), false, &mut |taps| {
                     let mut taken = [0; BLOCK];

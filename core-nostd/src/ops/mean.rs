@@ -73,7 +73,7 @@ fn need(x: &TensorInfo) -> Result<Need, Fault> {
 #[inline(never)]
 fn consume(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
     if y0 == 0 {
-        cx.aux.fill(0);
+        carafe_cpu::fill(cx.aux, 0);
     }
     for y in y0..y1 {
         let rows = &cx.inputs[0];

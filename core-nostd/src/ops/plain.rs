@@ -1,5 +1,7 @@
 //! The loop that needs nothing: pixel by pixel, some channels at a time.
 
+use core::hint::black_box;
+
 use super::convolution::BLOCK;
 use super::loops::{BYTES, reads_columns, reads_pairs, reads_quads, reads_rows};
 use super::window::{Taps, Weights, Windows};
@@ -34,7 +36,7 @@ impl Plain<'_> {
             for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
                 let (mut weights, mut channels) = (self.weights.skip(made), self.channels.get(made * A::CHANNEL..)?);
                 for out in out.get_mut(made..all)?.chunks_mut(BLOCK) {
-                    let mut acc = [0; BLOCK];
+                    let mut acc = [black_box(0); BLOCK];
                     let acc = acc.get_mut(..out.len())?;
                     self.windows.each((x, rows), (oy, ox), !columns, &mut |mut taps| {
                         if columns {

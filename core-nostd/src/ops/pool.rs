@@ -105,7 +105,7 @@ impl Kernel for MaxPool2d {
         let r: PoolRecord = node.fields().ok()?;
         let windows = r.windows();
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {
-            out.fill(i8::MIN as u8);
+            carafe_cpu::fill(out, i8::MIN as u8);
             windows.each((&node.in0, rows), (oy, ox), false, &mut |taps| {
                 carafe_cpu::max(out, taps.pixels.unwrap_or_default());
                 Some(())
