@@ -32,6 +32,7 @@ mod client;
 pub mod elf;
 mod error;
 pub mod firmware;
+mod flash;
 mod host;
 mod layer_diff;
 pub mod pace;
@@ -43,7 +44,8 @@ mod transport;
 
 pub use carafe_protocol as protocol;
 pub use client::{BoardInfo, Client, Ran};
-pub use error::Error;
+pub use error::{Error, key_id};
+pub use flash::FlashProgress;
 pub use host::Host;
 pub use layer_diff::{ElementDifference, Finding, LayerDiff, OrderDifference, RowDifference};
 pub use qemu::{Link, Qemu, QemuOptions};
