@@ -36,6 +36,7 @@ mod flash;
 mod host;
 mod layer_diff;
 pub mod pace;
+pub mod probe;
 mod qemu;
 pub mod sample;
 mod suite;

@@ -3,7 +3,7 @@
 //! ```text
 //!  0  │ 'C' 'S' 'I' 'G'               │ kind  │ 0 │ 0 │ 0         │
 //!  8  │ key: the first 8 bytes of the public key                  │
-//! 16  │ signature (64 bytes) …                                    │
+//! 16  │ signature (64 bytes) …
 //! ```
 //!
 //! Kind 1 is Ed25519 (RFC 8032) of the blob as it is, from its first byte to the last that its header counts. It is not
