@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod inputs;
 mod interrupt;
+mod keys;
 mod memory;
 mod plan_map;
 mod tensors;
@@ -45,6 +46,9 @@ enum Command {
     Run(commands::run::Args),
     Eval(commands::eval::Args),
     Bench(commands::bench::Args),
+    Flash(commands::flash::Args),
+    Sign(commands::sign::Args),
+    Keygen(commands::keygen::Args),
     LayerDiff(commands::layer_diff::Args),
     Boards(commands::boards::Args),
     Completions(commands::completions::Args),
@@ -66,6 +70,9 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &ui),
         Command::Eval(args) => commands::eval::run(&args, &ui),
         Command::Bench(args) => commands::bench::run(&args, &ui),
+        Command::Flash(args) => commands::flash::run(&args, &ui),
+        Command::Sign(args) => commands::sign::run(&args, &ui),
+        Command::Keygen(args) => commands::keygen::run(&args, &ui),
         Command::LayerDiff(args) => commands::layer_diff::run(&args, &ui),
         Command::Boards(args) => commands::boards::run(&args, &ui),
         Command::Completions(args) => commands::completions::run(&args, &ui),

@@ -22,7 +22,7 @@ pub struct Client<T> {
     at: usize,
     seq: u32,
     /// The most bytes of data that the board takes in one frame.
-    max_data: usize,
+    pub(crate) max_data: usize,
     /// Requests sent again so far.
     resent: u32,
 }
@@ -179,7 +179,7 @@ impl<T: Transport> Client<T> {
         Error::LinkLost { board: self.board.clone(), during, said: self.transport.said() }
     }
 
-    fn done(&mut self, during: &'static str, request: &Request<'_>) -> Result<(), Error> {
+    pub(crate) fn done(&mut self, during: &'static str, request: &Request<'_>) -> Result<(), Error> {
         self.call(during, request, SHORT, |response| matches!(response, Response::Done).then_some(()))
     }
 

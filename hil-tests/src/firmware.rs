@@ -35,6 +35,18 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
 /// # Errors
 /// As [`build`].
 pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
+    build_in(board, features, &[])
+}
+
+/// As [`build`], of a board that takes models only that are signed with a key: its 64 digits.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_signed(board: &Board, key: &str) -> Result<PathBuf, Error> {
+    build_in(board, &["signed"], &[("CARAFE_PUBLIC_KEY", Path::new(key))])
+}
+
+fn build_in(board: &Board, features: &[&str], environment: &[(&str, &Path)]) -> Result<PathBuf, Error> {
     let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
     let (firmware, target) = match (board.firmware, board.target) {
         (Some(firmware), Some(target)) => (firmware, target),
@@ -48,7 +60,7 @@ pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
             folder.display()
         )));
     }
-    let made = cargo_build(firmware.crate_path, target, RELEASE, features, &[]).map_err(fail)?;
+    let made = cargo_build(firmware.crate_path, target, RELEASE, features, environment).map_err(fail)?;
     let elf = made.join(firmware.binary);
     if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
 }

@@ -33,6 +33,8 @@ pub struct QemuOptions {
     /// Run on QEMU's instruction counter: time then depends on the program alone, and [`Outcome::instructions`] is
     /// there. About half as fast.
     pub count_instructions: bool,
+    /// A file in which flash for models outlives the emulator; made if it is not there. `None`: it is as new.
+    pub flash_image: Option<PathBuf>,
 }
 
 /// 2^6 = 64 ns per instruction, longer than a tick of a 25 MHz timer, so that single instructions can be told apart.
@@ -135,19 +137,20 @@ fn spawn(
 ) -> Result<(Client<Process>, BoardInfo), Error> {
     let mut command = Command::new(machine.program);
     command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]);
+    let mut semihosting = "enable=on,target=native".to_owned();
     match options.link {
-        Link::Uart => command.args([
-            "-chardev",
-            "stdio,id=link,signal=off",
-            "-serial",
-            "chardev:link",
-            "-semihosting-config",
-            "enable=on,target=native",
-        ]),
+        Link::Uart => command.args(["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]),
         Link::Console => {
-            command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native,arg=link=console"])
+            semihosting.push_str(",arg=link=console");
+            command.args(["-serial", "none"])
         }
     };
+    if let Some(image) = &options.flash_image {
+        let image = std::path::absolute(image).unwrap_or_else(|_| image.clone());
+        // QEMU takes a comma for the end of an argument, unless there are two.
+        semihosting.push_str(&format!(",arg=flash={}", image.display().to_string().replace(',', ",,")));
+    }
+    command.arg("-semihosting-config").arg(semihosting);
     if options.count_instructions {
         command.arg("-icount").arg(format!("shift={ICOUNT_SHIFT}"));
     }

@@ -8,9 +8,6 @@ use cortex_m_semihosting::nr;
 use embedded_io::{ErrorType, Read, Write};
 
 const CONSOLE: &CStr = c":tt";
-/// Given by the host as `-semihosting-config arg=link=console`.
-const ARGUMENT: &[u8] = b"link=console";
-
 /// The console, opened once to read and once to write.
 pub struct Console {
     input: usize,
@@ -18,15 +15,9 @@ pub struct Console {
 }
 
 impl Console {
-    /// The console, if the host's command line asks for it.
-    pub fn if_asked() -> Option<Self> {
-        let mut line = [0u8; 64];
-        let mut block = [line.as_mut_ptr().expose_provenance(), line.len()];
-        // SAFETY: the block has address and length of a buffer that the host may write; it writes the length back.
-        #[allow(unsafe_code)]
-        let refused = unsafe { cortex_m_semihosting::syscall1(nr::GET_CMDLINE, (&raw mut block).expose_provenance()) };
-        let asked = refused == 0 && line.windows(ARGUMENT.len()).any(|part| part == ARGUMENT);
-        asked.then(|| Self { input: open(nr::open::R), output: open(nr::open::W_TRUNC) })
+    /// Opens it.
+    pub fn open() -> Self {
+        Self { input: open(nr::open::R), output: open(nr::open::W_TRUNC) }
     }
 }
 

@@ -12,11 +12,15 @@
 //! qemu-system-arm -M mps2-an386 -display none -monitor none -serial none \
 //!     -semihosting-config enable=on,target=native,arg=link=console -kernel carafe-qemu-mps2-an386
 //! ```
+//!
+//! Models in flash outlive the emulator with `arg=flash=FILE` behind these.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
+mod command_line;
 mod console;
+mod flash;
 mod link;
 mod memory;
 mod uart;
@@ -31,15 +35,34 @@ use carafe_runner::{Ending, Identity, Runner};
 
 const IDENTITY: Identity<'static> = Identity { board: "qemu-mps2-an386", cpu: "cortex-m4" };
 
+/// Whose models are taken: the public key as `carafe keygen` prints it.
+#[cfg(feature = "signed")]
+const KEY: carafe_runner::carafe_slots::Key = {
+    let digits = env!("CARAFE_PUBLIC_KEY", "set CARAFE_PUBLIC_KEY to the 64 digits that `carafe keygen` prints");
+    match carafe_runner::carafe_slots::Key::from_hex(digits) {
+        Some(key) => key,
+        None => panic!("CARAFE_PUBLIC_KEY has to be 64 hexadecimal digits, as `carafe keygen` prints them"),
+    }
+};
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let Some(peripherals) = cortex_m::Peripherals::take() else { leave(false) };
     let memory = memory::psram(peripherals.CPUID);
+    let arguments = command_line::CommandLine::read();
+    let slots = flash::slots(memory.flash, arguments.value(b"flash="));
     let clock = watch::WideTimer::new(peripherals.SYST);
-    let link = match console::Console::if_asked() {
-        Some(console) => link::Link::Console(console),
+    // Given by the host as `-semihosting-config arg=link=console`.
+    let link = match arguments.value(b"link=console") {
+        Some(_) => link::Link::Console(console::Console::open()),
         None => link::Link::Uart(uart::Uart::new(peripherals.NVIC)),
     };
-    let runner = Runner::new(IDENTITY, OPS, link, clock, watch::Watched::default(), memory);
-    leave(matches!(runner.serve(), Ending::Exit { code: 0 }))
+    let runner = Runner::new(IDENTITY, OPS, link, clock, watch::Watched::default(), memory.models).with_slots(slots);
+    #[cfg(feature = "signed")]
+    let runner = runner.with_key(KEY);
+    match runner.serve() {
+        // PSRAM stays as it is, and so do the host's pipes.
+        Ending::Restart => cortex_m::peripheral::SCB::sys_reset(),
+        ending => leave(matches!(ending, Ending::Exit { code: 0 })),
+    }
 }
