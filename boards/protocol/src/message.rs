@@ -153,6 +153,13 @@ pub enum Response<'a> {
     /// During a run with [`Observe::Digests`] or [`Observe::Node`], with the sequence number of the run.
     #[serde(borrow)]
     Row(Row<'a>),
+    /// The next bytes of the board's log (a defmt stream; the firmware's ELF file has its words), with sequence number 0,
+    /// before the answer to whatever request. Nobody asks for it, so a host that does not know it drops it.
+    Log {
+        /// At most [`MAX_DATA`](crate::MAX_DATA) bytes.
+        #[serde(borrow, with = "serde_bytes")]
+        data: &'a [u8],
+    },
 }
 
 /// What a board says of itself.

@@ -66,6 +66,7 @@ fn responses<'a>(data: &'a [u8], name: &'a str, n: u32) -> Vec<Response<'a>> {
             offset: u32::MAX,
             data,
         }),
+        Response::Log { data },
     ]
 }
 
@@ -115,7 +116,7 @@ fn the_bytes_on_the_wire_are_these() {
         feed(&mut inbox, encode(1, &response, &mut [0; MAX_FRAME]).unwrap());
         split(inbox.payload()).unwrap().1[0]
     });
-    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9]);
+    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9, 10]);
 }
 
 #[test]
