@@ -18,6 +18,8 @@
 
 mod console;
 mod link;
+#[cfg(feature = "log")]
+mod log;
 mod memory;
 mod uart;
 mod watch;
@@ -41,5 +43,7 @@ fn main() -> ! {
         None => link::Link::Uart(uart::Uart::new(peripherals.NVIC)),
     };
     let runner = Runner::new(IDENTITY, OPS, link, clock, watch::Watched::default(), memory);
+    #[cfg(feature = "log")]
+    let runner = runner.logging(carafe_link_log::take);
     leave(matches!(runner.serve(), Ending::Exit { code: 0 }))
 }
