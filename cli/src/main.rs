@@ -46,6 +46,7 @@ enum Command {
     Eval(commands::eval::Args),
     Bench(commands::bench::Args),
     LayerDiff(commands::layer_diff::Args),
+    Test(commands::test::Args),
     Boards(commands::boards::Args),
     Completions(commands::completions::Args),
 }
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     interrupt::watch();
     let ui = Ui::new(cli.json, cli.quiet);
     // Where 1 is an answer, as `diff` has it, an error is 2.
-    let code = if matches!(cli.command, Command::LayerDiff(_)) { 2 } else { 1 };
+    let code = if matches!(cli.command, Command::LayerDiff(_) | Command::Test(_)) { 2 } else { 1 };
     let result = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &ui),
         Command::Convert(args) => commands::convert::run(&args, &ui),
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(&args, &ui),
         Command::Bench(args) => commands::bench::run(&args, &ui),
         Command::LayerDiff(args) => commands::layer_diff::run(&args, &ui),
+        Command::Test(args) => commands::test::run(&args, &ui),
         Command::Boards(args) => commands::boards::run(&args, &ui),
         Command::Completions(args) => commands::completions::run(&args, &ui),
     };

@@ -123,6 +123,13 @@ fn is_utf8() -> bool {
 pub struct Meter(Option<ProgressBar>);
 
 impl Meter {
+    /// What goes on now, in place of what was said before.
+    pub fn say(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.to_owned());
+        }
+    }
+
     /// So much is done. Threads may call it out of order.
     pub fn set(&self, done: usize) {
         if let Some(bar) = &self.0

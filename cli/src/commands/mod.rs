@@ -9,6 +9,7 @@ pub mod eval;
 pub mod inspect;
 pub mod layer_diff;
 pub mod run;
+pub mod test;
 
 mod check;
 mod pace;
