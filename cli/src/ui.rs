@@ -72,6 +72,11 @@ impl Ui {
         }
     }
 
+    /// Prints a line of a board's log on stderr: it was asked for, so also where notes are not wanted.
+    pub fn log(&self, line: &str) {
+        anstream::eprintln!("{line}");
+    }
+
     /// Says on stderr what the user should know, even where notes are not wanted.
     pub fn warn(&self, text: &str) {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} {text}");

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod inspect;
 pub mod layer_diff;
+pub mod profile;
 pub mod run;
 pub mod test;
 

@@ -267,7 +267,7 @@ fn table(rows: &[&Outcome<'_>]) -> String {
                 row.milliseconds.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2}")),
                 number(row.arena_bytes.map(|n| n as u64)),
                 number(row.stack_bytes.map(|n| n as u64)),
-                format!("{DIM}{note}{DIM:#}"),
+                if note.is_empty() { note } else { format!("{DIM}{note}{DIM:#}") },
             ]
         })
         .collect();
