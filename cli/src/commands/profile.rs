@@ -40,7 +40,7 @@ pub struct Args {
 #[derive(Serialize)]
 pub struct Json {
     pub board: &'static str,
-    /// `link`: by the generic firmware, in ticks of the board's own counter.
+    /// `link`: by the generic firmware, in ticks of the board's own counter; `process`: here.
     source: &'static str,
     counter: Counter,
     /// Of a run that is not watched.
@@ -87,6 +87,9 @@ struct Cost {
     /// Of the run that was watched.
     share: f64,
 }
+
+/// The board that is none.
+const HOST: &str = "host";
 
 /// Profiles.
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
@@ -157,7 +160,7 @@ fn json(board: &'static str, model: &Model<'_>, whole: &Outcome, watched: &Outco
     let in_ops = watched.profile.iter().fold(0u64, |sum, record| sum.saturating_add(record.ticks));
     Json {
         board,
-        source: "link",
+        source: if board == HOST { "process" } else { "link" },
         counter: Counter { kind, hz },
         ticks: whole.ticks,
         instructions: instructions(whole.ticks),
@@ -244,12 +247,15 @@ pub fn text(json: &Json, ui: &Ui) -> String {
     rows.push(cells.map(str::to_owned).to_vec());
     text.push_str(&words::table(&head, &rows));
     let what = match (json.instructions, json.board) {
+        (_, HOST) => "by the wall clock of this machine, a look at it included in each step",
         (Some(_), _) => {
-            "instructions by the emulator's clock, a look at the timer included in each step; they are no cycles"
+            "over the link, by the firmware that takes all models; instructions by the emulator's clock, a look at it \
+             included in each step: they are no cycles"
         }
-        (None, "host") => "times are by the wall clock of this machine, and of what else it does meanwhile",
-        _ => "by the board's own counter, a look at it included in each step",
+        _ => {
+            "over the link, by the firmware that takes all models and the board's own counter, a look at it included in each step"
+        }
     };
-    text.push_str(&format!("  {DIM}over the link, by the firmware that takes all models; {what}{DIM:#}\n"));
+    text.push_str(&format!("  {DIM}{what}{DIM:#}\n"));
     text
 }
