@@ -124,6 +124,14 @@ pub enum Error {
         /// Why.
         source: carafe::RunError,
     },
+    /// The board's log can't be read.
+    #[error("{board}: {what}")]
+    Log {
+        /// The board.
+        board: String,
+        /// What is wrong, and the remedy.
+        what: String,
+    },
     /// A run was asked for before a model was loaded.
     #[error("{board}: no model is loaded; load one first")]
     NoModel {

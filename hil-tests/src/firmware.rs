@@ -65,6 +65,20 @@ fn build_in(board: &Board, features: &[&str], environment: &[(&str, &Path)]) -> 
     if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
 }
 
+/// As [`build`], with logs (the feature `log` of the firmware's crate).
+///
+/// # Errors
+/// As [`build`]; the firmware has no such feature.
+pub fn build_logging(board: &Board) -> Result<PathBuf, Error> {
+    let manifest = board.firmware.map(|firmware| checkout().join(firmware.crate_path).join("Cargo.toml"));
+    let has = |text: String| text.lines().any(|line| line.starts_with("log = ["));
+    if manifest.is_some_and(|path| !std::fs::read_to_string(path).is_ok_and(has)) {
+        let what = "its firmware has no logs (no feature `log`)".to_owned();
+        return Err(Error::Log { board: board.name.to_owned(), what });
+    }
+    build_with(board, &["log"])
+}
+
 /// Why a board takes no models, and what does.
 fn no_firmware(board: &Board) -> String {
     let names: Vec<&str> = carafe_boards::all().iter().filter(|b| b.takes_models()).map(|b| b.name).collect();
@@ -97,6 +111,8 @@ pub(crate) fn cargo_build(
         .current_dir(checkout().join(crate_path))
         .envs(environment.iter().copied())
         .env("CARGO_TARGET_DIR", &folder)
+        // Without it, defmt leaves out all but errors. Firmware that does not log does not look at it.
+        .env("DEFMT_LOG", env::var_os("DEFMT_LOG").unwrap_or_else(|| "debug".into()))
         // Flags meant for the host's code would break the board's.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

@@ -8,6 +8,8 @@ use carafe_protocol::{Counter, CounterKind, Observe};
 
 use crate::client::{BoardInfo, Client, Ran};
 use crate::host::check_inputs;
+use crate::log::{LogDecoder, LogLine};
+use crate::suite_file::Wire;
 use crate::target::{Case, LoadedModel, Outcome, Target};
 use crate::transport::{Process, Transport};
 use crate::{Error, firmware};
@@ -35,6 +37,8 @@ pub struct QemuOptions {
     pub count_instructions: bool,
     /// A file in which flash for models outlives the emulator; made if it is not there. `None`: it is as new.
     pub flash_image: Option<PathBuf>,
+    /// A firmware that logs what it does, for [`Target::log`]. One that is given has to be built for it.
+    pub log: bool,
 }
 
 /// 2^6 = 64 ns per instruction, longer than a tick of a 25 MHz timer, so that single instructions can be told apart.
@@ -52,6 +56,7 @@ pub struct Qemu {
     client: Option<Client<Process>>,
     info: BoardInfo,
     blob: Option<Vec<u8>>,
+    log: Option<LogDecoder>,
 }
 
 impl Qemu {
@@ -68,10 +73,17 @@ impl Qemu {
         let elf = match &options.firmware {
             Some(path) if path.exists() => path.clone(),
             Some(path) => return Err(Error::NoFirmware { board: name.to_owned(), path: path.clone() }),
+            None if options.log => firmware::build_logging(board)?,
             None => firmware::build(board)?,
         };
+        let log = if options.log { LogDecoder::of(name, &elf)? } else { None };
+        if options.log && log.is_none() {
+            let what =
+                "its firmware logs nothing: build it with its feature `log`, or leave `--firmware` out".to_owned();
+            return Err(Error::Log { board: name.to_owned(), what });
+        }
         let (client, info) = spawn(board, &machine, &options, &elf)?;
-        Ok(Self { board, machine, options, elf, client: Some(client), info, blob: None })
+        Ok(Self { board, machine, options, elf, client: Some(client), info, blob: None, log })
     }
 
     /// What the board said of itself.
@@ -187,6 +199,26 @@ impl Target for Qemu {
         outcome.counter = Some(self.info.counter).filter(|counter| counter.hz > 0);
         outcome.instructions = self.instructions(outcome.ticks, self.info.counter);
         Ok(outcome)
+    }
+
+    fn log(&mut self) -> Result<Vec<LogLine>, Error> {
+        let bytes = self.client.as_mut().map(Client::take_log).unwrap_or_default();
+        self.log.as_mut().map_or(Ok(Vec::new()), |log| log.lines(&bytes))
+    }
+
+    fn restarts_itself(&self) -> bool {
+        true
+    }
+
+    fn restart(&mut self) -> Result<bool, Error> {
+        self.client = None;
+        self.blob = None;
+        self.client()?;
+        Ok(true)
+    }
+
+    fn wire(&mut self) -> Result<Option<&mut dyn Wire>, Error> {
+        Ok(Some(self.client()?))
     }
 }
 

@@ -184,6 +184,13 @@ pub enum Response<'a> {
     Row(Row<'a>),
     /// Since 1.1. To [`Request::FlashEnd`], [`Request::GetSlots`], [`Request::Confirm`] and [`Request::Revert`].
     Slots(Slots),
+    /// The next bytes of the board's log (a defmt stream; the firmware's ELF file has its words), with sequence number 0,
+    /// before the answer to whatever request. Nobody asks for it, so a host that does not know it drops it.
+    Log {
+        /// At most [`MAX_DATA`](crate::MAX_DATA) bytes.
+        #[serde(borrow, with = "serde_bytes")]
+        data: &'a [u8],
+    },
 }
 
 /// What a board says of itself.

@@ -87,6 +87,7 @@ fn responses<'a>(data: &'a [u8], name: &'a str, n: u32) -> Vec<Response<'a>> {
             passed: Some(Passed { slot: 1, why: SlotReason::Golden }),
         }),
         Response::Fault(Fault::OtherKey { key: [0xFF; 8], signed: [0; 8] }),
+        Response::Log { data },
     ]
 }
 
@@ -136,7 +137,7 @@ fn the_bytes_on_the_wire_are_these() {
         feed(&mut inbox, encode(1, &response, &mut [0; MAX_FRAME]).unwrap());
         split(inbox.payload()).unwrap().1[0]
     });
-    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9, 10, 7]);
+    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9, 10, 7, 11]);
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod command_line;
 mod console;
 mod flash;
 mod link;
+#[cfg(feature = "log")]
+mod log;
 mod memory;
 mod uart;
 mod watch;
@@ -60,6 +62,8 @@ fn main() -> ! {
     let runner = Runner::new(IDENTITY, OPS, link, clock, watch::Watched::default(), memory.models).with_slots(slots);
     #[cfg(feature = "signed")]
     let runner = runner.with_key(KEY);
+    #[cfg(feature = "log")]
+    let runner = runner.logging(carafe_link_log::take);
     match runner.serve() {
         // PSRAM stays as it is, and so do the host's pipes.
         Ending::Restart => cortex_m::peripheral::SCB::sys_reset(),

@@ -109,6 +109,14 @@ impl<L: Read + Write, C: Clock, S: Stack, F: NorFlash> Runner<'_, L, C, S, F> {
         self
     }
 
+    /// The same with a log that goes over the link, between answers. `take` fills the room it is given with what has
+    /// been logged since, and says how many bytes that were; they are defmt's, as its logger encodes them.
+    #[must_use]
+    pub fn logging(mut self, take: fn(&mut [u8]) -> usize) -> Self {
+        self.outside.get_mut().log = Some(take);
+        self
+    }
+
     /// Serves the link until the host asks to leave or the link ends.
     pub fn serve(self) -> Ending {
         let Self { identity, registry, outside, stack, memory: Memory { banks: [bank0, bank1], arena }, slots, policy } =
@@ -365,6 +373,7 @@ impl<L: Read + Write, C: Clock, S: Stack, F: NorFlash> Desk<'_, L, C, S, F> {
                                 stack_bytes: self.stack.used(),
                                 rows: self.unwatch(),
                             };
+                            log!("run of {} steps took {} ticks", stats.steps, stats.ticks);
                             let output = run.output(0).unwrap_or_default();
                             let output = if output.len() <= MAX_DATA { output } else { &[] };
                             self.answer(&Response::Ran { stats, output })?;

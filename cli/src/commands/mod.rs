@@ -10,8 +10,10 @@ pub mod flash;
 pub mod inspect;
 pub mod keygen;
 pub mod layer_diff;
+pub mod profile;
 pub mod run;
 pub mod sign;
+pub mod test;
 
 mod check;
 mod pace;
