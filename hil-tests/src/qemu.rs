@@ -15,7 +15,7 @@ use crate::{Error, firmware};
 /// How to talk to an emulated board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Link {
-    /// Semihosting's standard input and output: megabytes a second.
+    /// Semihosting's standard input and output: megabytes a second. On a board without semihosting it is the UART.
     #[default]
     Console,
     /// The board's emulated UART: 30 KB/s, but what a real board would do.
@@ -35,8 +35,6 @@ pub struct QemuOptions {
     pub count_instructions: bool,
 }
 
-/// 2^6 = 64 ns per instruction, longer than a tick of a 25 MHz timer, so that single instructions can be told apart.
-pub(crate) const ICOUNT_SHIFT: u32 = 6;
 /// For the emulator to start and the firmware to answer.
 const START: Duration = Duration::from_secs(20);
 
@@ -66,7 +64,10 @@ impl Qemu {
         let elf = match &options.firmware {
             Some(path) if path.exists() => path.clone(),
             Some(path) => return Err(Error::NoFirmware { board: name.to_owned(), path: path.clone() }),
-            None => firmware::build(board)?,
+            None => {
+                firmware::can_be_built(board)?;
+                firmware::build(board)?
+            }
         };
         let (client, info) = spawn(board, &machine, &options, &elf)?;
         Ok(Self { board, machine, options, elf, client: Some(client), info, blob: None })
@@ -123,7 +124,7 @@ impl Qemu {
             return None;
         }
         let ns = u128::from(ticks) * 1_000_000_000 / u128::from(counter.hz.max(1));
-        u64::try_from(ns >> ICOUNT_SHIFT).ok()
+        u64::try_from(ns >> self.machine.icount_shift).ok()
     }
 }
 
@@ -133,23 +134,9 @@ fn spawn(
     options: &QemuOptions,
     elf: &std::path::Path,
 ) -> Result<(Client<Process>, BoardInfo), Error> {
-    let mut command = Command::new(machine.program);
-    command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]);
-    match options.link {
-        Link::Uart => command.args([
-            "-chardev",
-            "stdio,id=link,signal=off",
-            "-serial",
-            "chardev:link",
-            "-semihosting-config",
-            "enable=on,target=native",
-        ]),
-        Link::Console => {
-            command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native,arg=link=console"])
-        }
-    };
+    let mut command = emulator(machine, options.link);
     if options.count_instructions {
-        command.arg("-icount").arg(format!("shift={ICOUNT_SHIFT}"));
+        count_instructions(&mut command, machine);
     }
     command.arg("-kernel").arg(elf);
     let process = Process::start(&mut command).map_err(|source| Error::Spawn {
@@ -160,6 +147,28 @@ fn spawn(
     let mut client = Client::new(board.name, process);
     let info = client.hello(START)?;
     Ok((client, info))
+}
+
+/// The emulator, but for the program; the link is its standard input and output.
+pub(crate) fn emulator(machine: &Machine, link: Link) -> Command {
+    let mut command = Command::new(machine.program);
+    command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]).args(machine.arguments);
+    let console = link == Link::Console && machine.semihosting;
+    if console {
+        command.args(["-serial", "none"]);
+    } else {
+        command.args(["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]);
+    }
+    if machine.semihosting {
+        let argument = if console { ",arg=link=console" } else { "" };
+        command.arg("-semihosting-config").arg(format!("enable=on,target=native{argument}"));
+    }
+    command
+}
+
+/// Has time pass by instructions.
+pub(crate) fn count_instructions(command: &mut Command, machine: &Machine) {
+    command.arg("-icount").arg(format!("shift={}", machine.icount_shift));
 }
 
 impl Target for Qemu {

@@ -1,5 +1,5 @@
-//! Carafe's runner on the MPS2 board AN386 (Cortex-M4F) as QEMU emulates it: PSRAM and links; timer, stack and the way
-//! to end are `carafe-mps`, all else is `carafe-runner`. It speaks the protocol on UART 0:
+//! Carafe's runner on the MPS2 board AN386 (Cortex-M4F) as QEMU emulates it; all that it is made of is in `carafe-mps`
+//! and `carafe-runner`. It speaks the protocol on UART 0:
 //!
 //! ```text
 //! qemu-system-arm -M mps2-an386 -display none -monitor none -serial stdio \
@@ -16,30 +16,16 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-mod console;
-mod link;
-mod memory;
-mod uart;
-mod watch;
-
 #[cfg(feature = "broken-kernel")]
 use carafe_broken_kernel::OPS;
-use carafe_mps::leave;
 #[cfg(not(feature = "broken-kernel"))]
-use carafe_runner::carafe::ops::ALL as OPS;
-use carafe_runner::{Ending, Identity, Runner};
+use carafe_mps::carafe::ops::ALL as OPS;
+use carafe_mps::{Identity, Timer, entry, serve};
 
 const IDENTITY: Identity<'static> = Identity { board: "qemu-mps2-an386", cpu: "cortex-m4" };
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    let Some(peripherals) = cortex_m::Peripherals::take() else { leave(false) };
-    let memory = memory::psram(peripherals.CPUID);
-    let clock = watch::WideTimer::new(peripherals.SYST);
-    let link = match console::Console::if_asked() {
-        Some(console) => link::Link::Console(console),
-        None => link::Link::Uart(uart::Uart::new(peripherals.NVIC)),
-    };
-    let runner = Runner::new(IDENTITY, OPS, link, clock, watch::Watched::default(), memory);
-    leave(matches!(runner.serve(), Ending::Exit { code: 0 }))
+entry!(main, Timer);
+
+fn main(timer: Timer) -> ! {
+    serve(IDENTITY, OPS, timer)
 }

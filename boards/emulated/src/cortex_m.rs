@@ -1,0 +1,26 @@
+//! Programs for Arm's microcontrollers: how they end, a panic or a fault included.
+
+use crate::semihosting;
+
+/// Ends the emulator.
+pub fn leave(well: bool) -> ! {
+    semihosting::exit(well);
+    loop {
+        // The emulator is about to end.
+        core::hint::spin_loop();
+    }
+}
+
+/// Nothing in these programs panics (`cargo xtask size` holds the runner's firmware to that), but the language wants a
+/// handler.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    leave(false)
+}
+
+/// Ends the emulator at once, rather than have the host wait.
+#[allow(unsafe_code, reason = "the attribute asks for it; the function itself has nothing unsafe")]
+#[cortex_m_rt::exception]
+unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
+    leave(false)
+}
