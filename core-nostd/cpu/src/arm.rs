@@ -27,9 +27,11 @@ struct TileArguments {
     channels_end: *const u8,
     weights: *const u8,
     /// The routine's own.
-    entry: u32,
-    /// How many tiles.
+    own: [u32; 2],
+    /// Tiles of three pixels.
     tiles: usize,
+    /// Those of two, behind them: the third pixel goes where the first goes, which is written last.
+    twos: usize,
 }
 
 /// What `carafe_tiles` has besides.
@@ -68,7 +70,8 @@ unsafe extern "C" {
     fn carafe_add(a: *mut u8, b: *const u8, bytes: usize, arguments: *const AddArguments);
     fn carafe_sum(acc: *mut [u8; 4], pixels: *const u8, step: usize, count: usize);
     fn carafe_slide(arguments: SlideArguments);
-    fn carafe_narrow(arguments: SlideArguments);
+    fn carafe_slide_five(arguments: SlideArguments);
+    fn carafe_slide_six(arguments: SlideArguments);
     fn carafe_dense(
         x: *const u8,
         end: *const u8,
@@ -104,6 +107,8 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         return None;
     }
     let (x, channels) = (x.as_ptr(), channels.as_ptr());
+    // A third pixel that is the first one is none.
+    let twos = usize::from(third == first);
     Some(TileArguments {
         x,
         end: x.wrapping_add(inputs / 2 * PIXELS),
@@ -114,8 +119,9 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         shift: u32::from(put.shift),
         channels_end: channels.wrapping_add(16 * pairs),
         weights: weights.as_ptr(),
-        entry: 0,
-        tiles: 1,
+        own: [0; 2],
+        tiles: 1 - twos,
+        twos,
     })
 }
 
@@ -141,8 +147,10 @@ pub fn tiles(
     out: &mut [u8],
 ) -> Option<()> {
     let step = alike.out_step;
-    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + 2 * step], ..*put };
-    let tile = TileArguments { tiles: alike.tiles, ..product(columns, weights, channels, &put, out)? };
+    let third = if alike.tiles > 0 { 2 * step } else { 0 };
+    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + third], ..*put };
+    let product = product(columns, weights, channels, &put, out)?;
+    let tile = TileArguments { tiles: alike.tiles, twos: alike.twos, ..product };
     let addresses = lines.addresses().as_ptr_range();
     let arguments = TilesArguments {
         first_channel: tile.channels,
@@ -326,7 +334,7 @@ struct SlideArguments {
 
 /// [`crate::slide`], whose arguments are checked.
 #[inline(never)]
-pub fn slide<const NARROW: bool>(
+pub fn slide<const WIDTH: usize>(
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
@@ -372,7 +380,13 @@ pub fn slide<const NARROW: bool>(
     // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
     // for each line, which `columns` and `pad` do not exceed. Of what is narrow, such a row is 16 bytes, and windows move
     // down by one.
-    unsafe { if NARROW { carafe_narrow(arguments) } else { carafe_slide(arguments) } };
+    unsafe {
+        match WIDTH {
+            5 => carafe_slide_five(arguments),
+            6 => carafe_slide_six(arguments),
+            _ => carafe_slide(arguments),
+        }
+    };
     Some(())
 }
 

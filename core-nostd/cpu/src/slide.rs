@@ -46,10 +46,11 @@ impl Slide {
         (rows - 1) * self.down + 3
     }
 
-    /// True if rows are five or six pixels that keep their place, with a column of padding on either side: there is a
-    /// faster loop for these.
-    pub const fn is_narrow(&self) -> bool {
-        matches!(self.width, 5 | 6) && self.columns == self.width && self.pad == 1 && self.down == 1 && !self.wide
+    /// The width, if rows are five or six pixels that keep their places, with a column of padding on either side: there is
+    /// a faster loop for each of them. 0 for others.
+    pub const fn narrow(&self) -> usize {
+        let alike = self.columns == self.width && self.pad == 1 && self.down == 1 && !self.wide;
+        if alike && matches!(self.width, 5 | 6) { self.width } else { 0 }
     }
 
     /// Words that [`slide`] works in, for so many lines.
@@ -60,8 +61,8 @@ impl Slide {
 
 /// Makes rows. `lines` are those of the operand, from its first pixel and channel on, `weights` the nine taps, `channels`
 /// bias and multiplier (i32) of as many channels, a multiple of four; `out` begins with the first row. `None` if anything
-/// is too short. `NARROW`: the loop for what is narrow, which is `None` for all else.
-pub fn slide<const NARROW: bool>(
+/// is too short. `WIDTH`: the loop for rows of this width ([`Slide::narrow`]), and `None` for all else; 0 for any.
+pub fn slide<const WIDTH: usize>(
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
@@ -71,7 +72,7 @@ pub fn slide<const NARROW: bool>(
     let count = channels.len() / 8;
     let end = |last: usize, step: usize| last.checked_mul(step)?.checked_add(count);
     let row = end(s.width.checked_sub(1)?, s.out_step)?;
-    if NARROW && !s.is_narrow() {
+    if WIDTH != 0 && WIDTH != s.narrow() {
         return None;
     }
     if count == 0
@@ -87,7 +88,7 @@ pub fn slide<const NARROW: bool>(
         return None;
     }
     #[cfg(carafe_dsp)]
-    return crate::arm::slide::<NARROW>(lines, s, words, (weights, channels), out);
+    return crate::arm::slide::<WIDTH>(lines, s, words, (weights, channels), out);
     #[cfg(carafe_simd)]
     if crate::host::slide(lines.slices(), s, (weights, channels), out) {
         return Some(());

@@ -83,9 +83,9 @@
     .endm
 
 @ The kernels of four channels: of each row words of taps 0 1 and 1 2.
-    .macro carafe_slide_kernels
-    ldrd    r0, r1, [sp, #SLIDE_KERNEL]
-    ldr     r2, [sp, #SLIDE_TAP]
+    .macro carafe_slide_kernels more=0
+    ldrd    r0, r1, [sp, #SLIDE_KERNEL + \more]
+    ldr     r2, [sp, #SLIDE_TAP + \more]
     movs    r3, #3
 11: ldr     r4, [r1]
     ldr     r5, [r1, r2]
@@ -328,8 +328,22 @@ carafe_slide:
     bx      lr
     .size carafe_slide, . - carafe_slide
 
-@ Three taps of a row for five or six results, of which r4 to r9 are the sums. Columns 0 1, 2 3, 4 5 and 6 7 become r10,
-@ r11, r12, lr; of the first row, r9 is the bias of all.
+@ Rows of five or six pixels, with a column of padding on either side: all results of a row at once.
+
+@ Bytes that the frame is larger, and its own words: the first six are loaded at once.
+    .equ    NARROW, 12
+    .equ    NARROW_MULTIPLIER, 0
+    .equ    NARROW_ZERO_POINT, 4
+    .equ    NARROW_OUT, 8
+    .equ    NARROW_OUT_STEP, 12
+    .equ    NARROW_COUNT, 16
+    .equ    NARROW_GAP, 20
+    .equ    NARROW_CURSOR, 24
+    .equ    NARROW_BIAS, 24
+    .equ    NARROW_BACK, 28
+
+@ Three taps of a row for sums in r4 to r9. Columns 0 1, 2 3, 4 5 and 6 7 become r10, r11, r12, lr; of the first row, r9 is
+@ the bias of all.
     .macro carafe_narrow_row width, a0=r4, a1=r5, a2=r6, a3=r7, a4=r8
     ldm     r0!, {r10, r11, r12, lr}
     ldrd    r2, r3, [r1], #8
@@ -349,13 +363,116 @@ carafe_slide:
     smlabt  r8, lr, r3, r8
     .endm
 
-@ A row of results.
-    .macro carafe_narrow_results width
+@ Four words of a row of a plane. Of five pixels the last one is padding, and r11 already.
+    .macro carafe_narrow_plane width, first, second, third, fourth, rotated
+    sxtb16  r2, \first \rotated
+    sxtb16  r3, \second \rotated
+    sxtb16  r4, \third \rotated
+    .if     \width > 5
+    sxtb16  r11, \fourth \rotated
+    .endif
+    stm     r0, {r2, r3, r4, r11}
+    .endm
+
+    .macro carafe_narrow_routine width
+    push    {r0-r3}
+    push    {r4-r11, lr}
+    sub     sp, #20 + NARROW
+    ldr     r0, [sp, #SLIDE_MULTIPLIER + 4 + NARROW]
+    ldr     r1, [sp, #SLIDE_OUT_STEP + NARROW]
+    ldr     r2, [sp, #SLIDE_OUT_ROW + NARROW]
+    ldr     r3, [sp, #SLIDE_PLANE + NARROW]
+    str     r0, [sp, #NARROW_ZERO_POINT]
+    str     r1, [sp, #NARROW_OUT_STEP]
+    sub     r2, r2, r1, lsl #2
+    add     r3, r3, r3, lsl #1
+    str     r2, [sp, #NARROW_GAP]
+    sub     r3, #16
+    str     r3, [sp, #NARROW_BACK]
+10: @ Four channels. First their kernels.
+    carafe_slide_kernels NARROW
+
+    @ Then the planes: of each line eight columns, one of padding, the pixels, and padding.
+    ldrd    r0, r1, [sp, #SLIDE_PLANES + NARROW]
+    ldr     r4, [sp, #SLIDE_LIST + NARROW]
+20: ldr     r2, [r4], #4
+    ldr     r11, [sp, #SLIDE_ZERO + NARROW]
+    str     r4, [sp, #NARROW_CURSOR]
+    cmp     r2, #0
+    beq     22f
+    ldrd    r5, r3, [sp, #SLIDE_FROM + NARROW]
+    add     r2, r2, r5
+    ldr     r5, [r2]
+    ldr     r6, [r2, r3]
+    add     r2, r2, r3, lsl #1
+    ldr     r7, [r2]
+    ldr     r8, [r2, r3]
+    add     r2, r2, r3, lsl #1
+    ldr     r9, [r2]
+    .if     \width > 5
+    ldr     r10, [r2, r3]
+    .endif
+21: pkhbt   r12, r11, r5, lsl #16
+    pkhtb   lr, r5, r11, asr #16
+    pkhbt   r5, r6, r7, lsl #16
+    pkhtb   r6, r7, r6, asr #16
+    pkhbt   r7, r8, r9, lsl #16
+    pkhtb   r8, r9, r8, asr #16
+    .if     \width > 5
+    pkhbt   r9, r10, r11, lsl #16
+    pkhtb   r10, r11, r10, asr #16
+    .else
+    sxtb16  r11, r11
+    .endif
+    carafe_narrow_plane \width, r12, r5, r7, r9
+    add     r0, r0, r1
+    carafe_narrow_plane \width, r12, r5, r7, r9, ", ror #8"
+    add     r0, r0, r1
+    carafe_narrow_plane \width, lr, r6, r8, r10
+    add     r0, r0, r1
+    carafe_narrow_plane \width, lr, r6, r8, r10, ", ror #8"
+    ldr     r2, [sp, #NARROW_BACK]
+    ldr     r4, [sp, #NARROW_CURSOR]
+    sub     r0, r0, r2
+    ldr     r2, [sp, #SLIDE_LIST_END + NARROW]
+    cmp     r4, r2
+    bne     20b
+    b       30f
+22: @ A line of padding.
+    mov     r5, r11
+    mov     r6, r11
+    mov     r7, r11
+    mov     r8, r11
+    mov     r9, r11
+    .if     \width > 5
+    mov     r10, r11
+    .endif
+    b       21b
+
+30: @ Then channel by channel. A plane ends where the next one begins.
+    ldr     r0, [sp, #SLIDE_PLANES + NARROW]
+    ldr     r1, [sp, #SLIDE_KERNEL + NARROW]
+40: ldr     r2, [sp, #SLIDE_CHANNELS + NARROW]
+    ldr     r3, [sp, #SLIDE_FIRST_OUT + NARROW]
+    ldr     r5, [sp, #SLIDE_ROWS + NARROW]
+    ldrd    r9, r4, [r2], #8
+    str     r2, [sp, #SLIDE_CHANNELS + NARROW]
+    adds    r2, r3, #1
+    str     r2, [sp, #SLIDE_FIRST_OUT + NARROW]
+    str     r4, [sp, #NARROW_MULTIPLIER]
+    str     r3, [sp, #NARROW_OUT]
+    str     r5, [sp, #NARROW_COUNT]
+    .if     \width > 5
+    str     r9, [sp, #NARROW_BIAS]
+    .endif
+41: @ A row.
+    .if     \width > 5
+    ldr     r9, [sp, #NARROW_BIAS]
+    .endif
     carafe_narrow_row \width, r9, r9, r9, r9, r9
     carafe_narrow_row \width
     carafe_narrow_row \width
-    ldrd    r2, r3, [sp, #SLIDE_MULTIPLIER]
-    ldrd    r10, r11, [sp, #SLIDE_OUT]
+    ldm     sp, {r2, r3, r10, r11, r12, lr}
     smmlar  r4, r4, r2, r3
     smmlar  r5, r5, r2, r3
     smmlar  r6, r6, r2, r3
@@ -378,136 +495,47 @@ carafe_slide:
     ssat    r9, #8, r9
     strb    r9, [r10, r11]
     .endif
-    .endm
-
-@ Four words of a row of a plane, of pairs of pixels.
-    .macro carafe_narrow_plane first, second, third, fourth, rotated
-    sxtb16  r2, \first \rotated
-    sxtb16  r3, \second \rotated
-    sxtb16  r4, \third \rotated
-    sxtb16  r11, \fourth \rotated
-    stm     r0, {r2, r3, r4, r11}
-    .endm
-
-    .equ    NARROW_BIAS, SLIDE_END
-    .equ    NARROW_BACK, SLIDE_ROW_END
-
-@ void carafe_narrow(SlideArguments): rows of five or six pixels, with a column of padding on either side.
-    .section .text.carafe_narrow, "ax", %progbits
-    .global carafe_narrow
-    .type carafe_narrow, %function
-    .thumb_func
-    .p2align 2
-carafe_narrow:
-    push    {r0-r3}
-    push    {r4-r11, lr}
-    sub     sp, #20
-10: @ Four channels. First their kernels.
-    carafe_slide_kernels
-
-    @ Then the planes: of each line eight columns, one of padding, the pixels, and padding.
-    ldrd    r0, r1, [sp, #SLIDE_PLANES]
-    add     r2, r1, r1, lsl #1
-    sub     r2, #16
-    str     r2, [sp, #NARROW_BACK]
-    ldr     r4, [sp, #SLIDE_LIST]
-20: ldr     r2, [r4], #4
-    ldr     r11, [sp, #SLIDE_ZERO]
-    str     r4, [sp, #SLIDE_CURSOR]
-    cmp     r2, #0
-    beq     22f
-    ldrd    r5, r3, [sp, #SLIDE_FROM]
-    ldr     r12, [sp, #SLIDE_COLUMNS]
-    add     r2, r2, r5
-    ldr     r5, [r2]
-    ldr     r6, [r2, r3]
-    add     r2, r2, r3, lsl #1
-    ldr     r7, [r2]
-    ldr     r8, [r2, r3]
-    add     r2, r2, r3, lsl #1
-    ldr     r9, [r2]
-    mov     r10, r11
-    cmp     r12, #6
-    it      eq
-    ldreq   r10, [r2, r3]
-21: pkhbt   r12, r11, r5, lsl #16
-    pkhtb   lr, r5, r11, asr #16
-    pkhbt   r5, r6, r7, lsl #16
-    pkhtb   r6, r7, r6, asr #16
-    pkhbt   r7, r8, r9, lsl #16
-    pkhtb   r8, r9, r8, asr #16
-    pkhbt   r9, r10, r11, lsl #16
-    pkhtb   r10, r11, r10, asr #16
-    carafe_narrow_plane r12, r5, r7, r9
-    add     r0, r0, r1
-    carafe_narrow_plane r12, r5, r7, r9, ", ror #8"
-    add     r0, r0, r1
-    carafe_narrow_plane lr, r6, r8, r10
-    add     r0, r0, r1
-    carafe_narrow_plane lr, r6, r8, r10, ", ror #8"
-    ldr     r2, [sp, #NARROW_BACK]
-    ldr     r4, [sp, #SLIDE_CURSOR]
-    sub     r0, r0, r2
-    ldr     r2, [sp, #SLIDE_LIST_END]
-    cmp     r4, r2
-    bne     20b
-    b       30f
-22: @ A line of padding.
-    mov     r5, r11
-    mov     r6, r11
-    mov     r7, r11
-    mov     r8, r11
-    mov     r9, r11
-    mov     r10, r11
-    b       21b
-
-30: @ Then channel by channel. A plane ends where the next one begins.
-    ldr     r0, [sp, #SLIDE_PLANES]
-    ldr     r1, [sp, #SLIDE_KERNEL]
-40: ldr     r2, [sp, #SLIDE_CHANNELS]
-    ldr     r3, [sp, #SLIDE_FIRST_OUT]
-    ldr     r4, [sp, #SLIDE_ROWS]
-    ldrd    r5, r6, [r2], #8
-    str     r2, [sp, #SLIDE_CHANNELS]
-    str     r3, [sp, #SLIDE_OUT]
-    adds    r3, #1
-    str     r3, [sp, #SLIDE_FIRST_OUT]
-    strd    r5, r4, [sp, #NARROW_BIAS]
-    str     r6, [sp, #SLIDE_MULTIPLIER]
-41: @ A row.
-    ldr     r2, [sp, #SLIDE_COLUMNS]
-    ldr     r9, [sp, #NARROW_BIAS]
-    cmp     r2, #6
+    subs    r12, #1
     beq     42f
-    carafe_narrow_results 5
-    b       43f
-42: carafe_narrow_results 6
-43: ldr     r2, [sp, #SLIDE_COUNT]
-    subs    r2, #1
-    beq     44f
-    str     r2, [sp, #SLIDE_COUNT]
-    ldr     r2, [sp, #SLIDE_OUT]
-    ldr     r3, [sp, #SLIDE_OUT_ROW]
+    add     r10, r10, lr
+    str     r12, [sp, #NARROW_COUNT]
+    str     r10, [sp, #NARROW_OUT]
     subs    r0, #32
     subs    r1, #24
-    add     r2, r2, r3
-    str     r2, [sp, #SLIDE_OUT]
     b       41b
-44: ldr     r2, [sp, #SLIDE_KERNEL]
+42: ldr     r2, [sp, #SLIDE_KERNEL + NARROW]
     adds    r2, #96
     cmp     r1, r2
     bne     40b
-    ldrd    r3, r4, [sp, #SLIDE_CHANNELS]
-    ldr     r1, [sp, #SLIDE_FROM]
-    ldr     r2, [sp, #SLIDE_WEIGHTS]
+    ldrd    r3, r4, [sp, #SLIDE_CHANNELS + NARROW]
+    ldr     r1, [sp, #SLIDE_FROM + NARROW]
+    ldr     r2, [sp, #SLIDE_WEIGHTS + NARROW]
     adds    r1, #4
     adds    r2, #4
-    str     r1, [sp, #SLIDE_FROM]
-    str     r2, [sp, #SLIDE_WEIGHTS]
+    str     r1, [sp, #SLIDE_FROM + NARROW]
+    str     r2, [sp, #SLIDE_WEIGHTS + NARROW]
     cmp     r3, r4
     bne     10b
-    add     sp, #20
+    add     sp, #20 + NARROW
     pop     {r4-r11, lr}
     add     sp, #16
     bx      lr
-    .size carafe_narrow, . - carafe_narrow
+    .endm
+
+@ void carafe_slide_five(SlideArguments), void carafe_slide_six(SlideArguments)
+    .section .text.carafe_slide_five, "ax", %progbits
+    .global carafe_slide_five
+    .type carafe_slide_five, %function
+    .thumb_func
+    .p2align 2
+carafe_slide_five:
+    carafe_narrow_routine 5
+    .size carafe_slide_five, . - carafe_slide_five
+    .section .text.carafe_slide_six, "ax", %progbits
+    .global carafe_slide_six
+    .type carafe_slide_six, %function
+    .thumb_func
+    .p2align 2
+carafe_slide_six:
+    carafe_narrow_routine 6
+    .size carafe_slide_six, . - carafe_slide_six

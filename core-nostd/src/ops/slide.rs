@@ -66,7 +66,7 @@ pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
 /// The loop that [`produce`] takes for this node, with so many bytes of scratch, wherever they begin.
 pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> Option<u16> {
     let s = describe(node, r).filter(|s| bytes(s, 1) + 3 <= scratch)?;
-    Some(if s.is_narrow() { NARROW } else { SLIDE })
+    Some(if s.narrow() > 0 { NARROW } else { SLIDE })
 }
 
 /// Makes rows `y0..y1`; `None` if it can't, or this is not for it.
@@ -97,10 +97,12 @@ pub(super) fn produce<const LOOPS: u16>(
         }
         let at = cx.out.byte(oy)?;
         let out = cx.out.bytes().get_mut(at..)?;
-        if LOOPS & NARROW != 0 && (LOOPS & SLIDE == 0 || s.is_narrow()) {
-            carafe_cpu::slide::<true>(&lines, &s, work, (weights, channels), out)?;
-        } else {
-            carafe_cpu::slide::<false>(&lines, &s, work, (weights, channels), out)?;
+        let parameters = (weights, channels);
+        match s.narrow() {
+            5 if LOOPS & NARROW != 0 => carafe_cpu::slide::<5>(&lines, &s, work, parameters, out)?,
+            6 if LOOPS & NARROW != 0 => carafe_cpu::slide::<6>(&lines, &s, work, parameters, out)?,
+            _ if LOOPS & SLIDE != 0 => carafe_cpu::slide::<0>(&lines, &s, work, parameters, out)?,
+            _ => return None,
         }
         if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
             for row in 0..s.rows {
