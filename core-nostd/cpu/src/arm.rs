@@ -137,7 +137,7 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
 }
 
 /// [`crate::tiles`], whose arguments are checked. `None` if it is not for this routine.
-#[inline(never)]
+#[inline(always)]
 pub fn tiles(
     lines: &Taps<'_, '_>,
     alike: &Alike,

@@ -57,8 +57,8 @@ pub const COLUMNS: u8 = 3;
 /// Depthwise weights, four rows of the kernel in a word: `[O / 16, KH / 4, KW, 16, 4]`, filled up with zeros.
 pub const WORDS: u8 = 4;
 
-/// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
-pub(super) const BLOCK: usize = 32;
+/// Channels that are accumulated at once: accumulators stay on the stack, 64 bytes of it.
+pub(super) const BLOCK: usize = 16;
 
 impl ConvRecord {
     pub(super) fn windows(&self) -> Windows {

@@ -3,11 +3,14 @@ use core::marker::PhantomData;
 
 use carafe_cpu::gather::LANES;
 
-use super::convolution::{BLOCK, ConvRecord, WORDS};
+use super::convolution::{ConvRecord, WORDS};
 use super::loops::{ALL_LOOPS, BYTES, NARROW, SIMPLE, SLIDE, STREAM, WIDE, need_plain, reads_columns, takes_fast};
 use super::{QUADS, gather, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
+
+/// Channels that are accumulated at once: taps are looked for as often.
+const BLOCK: usize = 32;
 
 /// Depthwise convolution: every channel has its own kernel, or `multiplier` kernels (output channel
 /// `i·multiplier + m` reads input channel `i`). Weights are `[KH, KW, O]`.
