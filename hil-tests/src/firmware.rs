@@ -20,6 +20,12 @@ pub fn target_dir() -> PathBuf {
     checkout().join(target).join("firmware")
 }
 
+/// The folder that firmware for a target is built in. One of its own where `core` is compiled along: the variable that
+/// allows it is one that build scripts look at, so that all that stands on them would be compiled again at each turn.
+pub fn folder_for(target: Target) -> PathBuf {
+    if target.build_std { target_dir().join("build-std") } else { target_dir() }
+}
+
 /// Builds the firmware of a board, release profile, and returns the ELF file. What cargo says goes to standard error.
 ///
 /// # Errors
@@ -103,7 +109,10 @@ pub(crate) fn cargo_build(
 ) -> Result<PathBuf, String> {
     has_target(target)?;
     let features = features.join(",");
-    let folder = if features.is_empty() { target_dir() } else { target_dir().join(&features) };
+    let mut folder = folder_for(target);
+    if !features.is_empty() {
+        folder.push(&features);
+    }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command.args(["build", "--profile", profile, "--locked", "--features", &features]);

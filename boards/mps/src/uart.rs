@@ -19,9 +19,9 @@ struct Registers {
 
 /// Where it is, and the number of its interrupt "receive".
 const PLACE: (usize, u16) = if cfg!(feature = "mps2-an505") {
-    (0x5020_0000, 33)
+    (0x5020_0000, 32)
 } else if cfg!(feature = "mps3-an547") {
-    (0x5930_3000, 34)
+    (0x5930_3000, 33)
 } else {
     (0x4000_4000, 0)
 };

@@ -26,8 +26,8 @@ use uart::Uart;
 
 const IDENTITY: Identity<'static> = Identity { board: "qemu-microbit", cpu: "cortex-m0" };
 
-/// There is no room for a second bank: a new model takes the place of the old one before it has come.
-static ROOM: Once<Room<4_608, 0, 3_072>> = Room::new();
+/// Half of the RAM; the stack has the rest.
+static ROOM: Once<Room<2_560, 2_560, 3_040>> = Room::new();
 
 entry!(main, Timer);
 

@@ -19,7 +19,7 @@ pub(crate) static BOARDS: &[Board] = &[
     Board {
         name: "qemu-microbit",
         cpu: "cortex-m0",
-        about: "BBC micro:bit (nRF51822, Cortex-M0), emulated; models of up to 4.5 KB with arenas of up to 3 KB",
+        about: "BBC micro:bit (nRF51822, Cortex-M0), emulated; models of up to 2.5 KB with arenas of up to 3 KB",
         memory: &[
             Region { name: "flash", start: 0x0000_0000, bytes: 256 * KB, kind: RegionKind::Flash },
             Region { name: "RAM", start: 0x2000_0000, bytes: 16 * KB, kind: RegionKind::Ram },
