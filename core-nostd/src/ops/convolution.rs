@@ -97,7 +97,7 @@ impl ConvRecord {
     #[inline]
     pub(super) fn need(node: &Node<'_>, scratch: impl FnOnce(&Self) -> bool) -> Result<Need, Fault> {
         let r: ConvRecord = node.fields()?;
-        let windows = [r.windows().rows()?, Window::SAME];
+        let windows = [r.windows().window(), Window::SAME];
         Ok(Need { windows, in_place: 0, scratch: Need::planned(scratch(&r)), ..Need::ELEMENTWISE })
     }
 
@@ -125,5 +125,14 @@ impl ConvRecord {
         let (weights, macs) = Weights::check(node, place, windows.taps(), depth, channel)?;
         let scratch = scratch(node, &weights, &r);
         Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
+    }
+}
+
+/// Cuts results to the bounds of a layer, if it has some.
+#[inline(never)]
+pub(super) fn bound(out: &mut [u8], lo: i8, hi: i8) {
+    // Not where it is called: loops would be there twice.
+    if (lo, hi) != (i8::MIN, i8::MAX) {
+        carafe_cpu::clamp(out, lo, hi);
     }
 }
