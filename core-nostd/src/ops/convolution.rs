@@ -93,12 +93,11 @@ impl ConvRecord {
         Finish { zero_point: node.out.zero_point, lo: self.lo, hi: self.hi, shift: self.shift }
     }
 
-    /// What both need that have been checked. `scratch`: true if any is taken.
+    /// What both need that have been checked, with or without scratch.
     #[inline]
-    pub(super) fn need(node: &Node<'_>, scratch: impl FnOnce(&Self) -> bool) -> Result<Need, Fault> {
-        let r: ConvRecord = node.fields()?;
-        let windows = [r.windows().window(), Window::SAME];
-        Ok(Need { windows, in_place: 0, scratch: Need::planned(scratch(&r)), ..Need::ELEMENTWISE })
+    pub(super) fn need(&self, scratch: bool) -> Need {
+        let windows = [self.windows().window(), Window::SAME];
+        Need { windows, in_place: 0, scratch: Need::planned(scratch), ..Need::ELEMENTWISE }
     }
 
     /// The check of both. `channel`: bytes of a channel's parameters; `scratch`: what is taken of it.
