@@ -54,7 +54,7 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         if native && LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
             return sliding::produce(cx, (y0, y1), &r, weights, channels);
         }
-        if native && LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r) {
+        if native && LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r, channels) {
             return pixelwise::produce(cx, (y0, y1), &r, weights, channels);
         }
         if !need_plain(LOOPS) {
