@@ -31,6 +31,34 @@ pub fn parser() -> impl TypedValueParser<Value = &'static Board> {
 
 /// Starts a board, and builds its firmware where none is given.
 pub fn open(board: &'static Board, firmware: Option<&Path>, ui: &Ui) -> Result<Box<dyn Target>, carafe_hil::Error> {
+    open_as(board, firmware, ui, |_| ())
+}
+
+/// The same; with `count`, an emulated board counts instructions, at half its speed.
+pub fn open_counting(
+    board: &'static Board,
+    firmware: Option<&Path>,
+    count: bool,
+    ui: &Ui,
+) -> Result<Box<dyn Target>, carafe_hil::Error> {
+    open_as(board, firmware, ui, |options| options.count_instructions = count)
+}
+
+/// The same, with a firmware that logs.
+pub fn open_logging(
+    board: &'static Board,
+    firmware: Option<&Path>,
+    ui: &Ui,
+) -> Result<Box<dyn Target>, carafe_hil::Error> {
+    open_as(board, firmware, ui, |options| options.log = true)
+}
+
+fn open_as(
+    board: &'static Board,
+    firmware: Option<&Path>,
+    ui: &Ui,
+    choose: impl FnOnce(&mut QemuOptions),
+) -> Result<Box<dyn Target>, carafe_hil::Error> {
     match board.how {
         How::Host => Ok(Box::new(Host::new())),
         _ => {
@@ -43,6 +71,7 @@ pub fn open(board: &'static Board, firmware: Option<&Path>, ui: &Ui) -> Result<B
             }
             let mut options = QemuOptions::default();
             options.firmware = firmware.map(Path::to_path_buf);
+            choose(&mut options);
             Ok(Box::new(Qemu::start(board.name, options)?))
         }
     }

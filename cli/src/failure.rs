@@ -39,10 +39,25 @@ struct Json {
     causes: Vec<String>,
 }
 
+/// The command has said on stdout that there is nothing to judge: no success, but no failure of what was asked about.
+#[derive(Debug)]
+pub struct Undecided;
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("undecided, as reported")
+    }
+}
+
+impl std::error::Error for Undecided {}
+
 /// Reports an error of a command, and gives its exit code: `code`, but for wrong usage, and for what is reported already.
 pub fn report(error: &anyhow::Error, ui: &Ui, code: u8) -> ExitCode {
     if error.is::<Reported>() || is_broken_pipe(error) {
         return ExitCode::from(1);
+    }
+    if error.is::<Undecided>() {
+        return ExitCode::from(code);
     }
     let mut messages = messages(error).into_iter();
     let json = Json { error: messages.next().unwrap_or_default(), causes: messages.collect() };

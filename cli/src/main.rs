@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod inputs;
 mod interrupt;
+mod keys;
 mod memory;
 mod plan_map;
 mod tensors;
@@ -45,7 +46,12 @@ enum Command {
     Run(commands::run::Args),
     Eval(commands::eval::Args),
     Bench(commands::bench::Args),
+    Flash(commands::flash::Args),
+    Sign(commands::sign::Args),
+    Keygen(commands::keygen::Args),
+    Profile(commands::profile::Args),
     LayerDiff(commands::layer_diff::Args),
+    Test(commands::test::Args),
     Boards(commands::boards::Args),
     Completions(commands::completions::Args),
 }
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
     interrupt::watch();
     let ui = Ui::new(cli.json, cli.quiet);
     // Where 1 is an answer, as `diff` has it, an error is 2.
-    let code = if matches!(cli.command, Command::LayerDiff(_)) { 2 } else { 1 };
+    let code = if matches!(cli.command, Command::LayerDiff(_) | Command::Test(_)) { 2 } else { 1 };
     let result = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &ui),
         Command::Convert(args) => commands::convert::run(&args, &ui),
@@ -66,7 +72,12 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &ui),
         Command::Eval(args) => commands::eval::run(&args, &ui),
         Command::Bench(args) => commands::bench::run(&args, &ui),
+        Command::Flash(args) => commands::flash::run(&args, &ui),
+        Command::Sign(args) => commands::sign::run(&args, &ui),
+        Command::Keygen(args) => commands::keygen::run(&args, &ui),
+        Command::Profile(args) => commands::profile::run(&args, &ui),
         Command::LayerDiff(args) => commands::layer_diff::run(&args, &ui),
+        Command::Test(args) => commands::test::run(&args, &ui),
         Command::Boards(args) => commands::boards::run(&args, &ui),
         Command::Completions(args) => commands::completions::run(&args, &ui),
     };

@@ -72,6 +72,11 @@ impl Ui {
         }
     }
 
+    /// Prints a line of a board's log on stderr: it was asked for, so also where notes are not wanted.
+    pub fn log(&self, line: &str) {
+        anstream::eprintln!("{line}");
+    }
+
     /// Says on stderr what the user should know, even where notes are not wanted.
     pub fn warn(&self, text: &str) {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} {text}");
@@ -123,6 +128,13 @@ fn is_utf8() -> bool {
 pub struct Meter(Option<ProgressBar>);
 
 impl Meter {
+    /// What goes on now, in place of what was said before.
+    pub fn say(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.to_owned());
+        }
+    }
+
     /// So much is done. Threads may call it out of order.
     pub fn set(&self, done: usize) {
         if let Some(bar) = &self.0

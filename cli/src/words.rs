@@ -81,7 +81,8 @@ pub enum Align {
 
 /// A table: its head, then rows of as many cells. Columns are as wide as their widest cell.
 pub fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> String {
-    let width = |s: &str| s.chars().count();
+    // Colours take no room.
+    let width = |s: &str| anstream::adapter::strip_str(s).to_string().chars().count();
     let widths: Vec<usize> = (0..head.len())
         .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| width(s)).chain([width(head[c].0)]).max().unwrap_or(0))
         .collect();

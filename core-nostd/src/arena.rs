@@ -52,11 +52,26 @@ pub(crate) fn fits(t: &TensorInfo, b: &BufferRecord) -> bool {
     if b.rows == 0 { first <= b.length && all <= b.length - first } else { all == b.length && first <= stride }
 }
 
-/// What is left of the memory while a step borrows parts of it: at most three are taken, and what is between them can
-/// be read.
+/// Parts of memory: those that there are from the beginning, and what is cut off of them.
+const PARTS: usize = region::COUNT + 3;
+
+/// What is left of the memory while a step borrows parts of it: at most three are taken, and what is between them can be
+/// read when nothing more is taken ([`Free::left`]).
 pub(crate) struct Free<'a> {
+    parts: [&'a mut [u8]; PARTS],
+    places: Places<'a>,
+}
+
+/// What can be read.
+pub(crate) struct Left<'a, 'p> {
+    parts: [&'a [u8]; PARTS],
+    places: &'p Places<'a>,
+}
+
+/// Where parts of memory lie.
+struct Places<'a> {
     /// The address where each begins, and its bytes.
-    parts: [(usize, &'a mut [u8]); region::COUNT + 3],
+    spans: [(usize, usize); PARTS],
     /// How many of them are to be looked at.
     count: usize,
     /// One past the highest byte lent, by region.
@@ -74,32 +89,11 @@ impl<'a> Free<'a> {
         let at = |r| region::address(r, 0) as usize;
         // With one region, nobody looks for anything in the others.
         let count = if fast.is_empty() && state.is_empty() { 1 } else { region::COUNT };
-        let parts = [
-            (front, main),
-            (at(region::FAST), fast),
-            (at(region::STATE), state),
-            (0, &mut [][..]),
-            (0, &mut [][..]),
-            (0, &mut [][..]),
-        ];
-        Self { parts, count, high_water }
-    }
-
-    /// The part that a range lies in, and its place there; notes that it is lent.
-    #[inline(never)]
-    fn find(&self, range: &Range<usize>) -> Option<(usize, usize)> {
-        let mut i = 0;
-        while i < self.count {
-            let (at, part) = self.parts.get(i)?;
-            let from = range.start.wrapping_sub(*at);
-            if from <= part.len() && range.len() <= part.len() - from {
-                touch(self.high_water, range);
-                return Some((i, from));
-            }
-            // The compiler is not to count: it would write the loop out.
-            i = black_box(i + 1);
-        }
-        None
+        // Nobody looks at more than there are. (Of zeros, compilers would make a call.)
+        let rest = (front, main.len());
+        let spans = [rest, (at(region::FAST), fast.len()), (at(region::STATE), state.len()), rest, rest, rest];
+        let parts = [main, fast, state, &mut [], &mut [], &mut []];
+        Self { parts, places: Places { spans, count, high_water } }
     }
 
     /// Takes a range out, to be written. `None` if some of it is taken, or outside.
@@ -108,24 +102,55 @@ impl<'a> Free<'a> {
         if range.is_empty() {
             return Some(&mut []);
         }
-        let (i, from) = self.find(&range)?;
-        let (_, part) = self.parts.get_mut(i)?;
+        let Self { parts, places } = self;
+        let (i, from) = places.find(&range)?;
+        let part = parts.get_mut(i)?;
         let (left, rest) = core::mem::take(part).split_at_mut_checked(from)?;
         let (taken, right) = rest.split_at_mut_checked(range.len())?;
+        places.spans.get_mut(i)?.1 = from;
+        *places.spans.get_mut(places.count)? = (range.end, right.len());
         *part = left;
-        *self.parts.get_mut(self.count)? = (range.end, right);
-        self.count += 1;
+        *parts.get_mut(places.count)? = right;
+        places.count += 1;
         Some(taken)
     }
 
-    /// A range, to be read. `None` if some of it is taken, or outside.
+    /// What has not been taken. Nothing can be taken afterwards.
+    #[inline]
+    pub fn left(&mut self) -> Left<'a, '_> {
+        let [a, b, c, d, e, f] = core::mem::take(&mut self.parts);
+        Left { parts: [a, b, c, d, e, f], places: &self.places }
+    }
+}
+
+impl<'a> Left<'a, '_> {
+    /// A range. `None` if some of it is taken, or outside.
     #[inline(never)]
-    pub fn read(&self, range: Range<usize>) -> Option<&[u8]> {
+    pub fn read(&self, range: Range<usize>) -> Option<&'a [u8]> {
         if range.is_empty() {
             return Some(&[]);
         }
-        let (i, from) = self.find(&range)?;
-        self.parts.get(i)?.1.get(from..)?.get(..range.len())
+        let (i, from) = self.places.find(&range)?;
+        self.parts.get(i)?.get(from..)?.get(..range.len())
+    }
+}
+
+impl Places<'_> {
+    /// The part that a range lies in, and its place there; notes that it is lent.
+    #[inline(never)]
+    fn find(&self, range: &Range<usize>) -> Option<(usize, usize)> {
+        let mut i = 0;
+        while i < self.count {
+            let &(at, length) = self.spans.get(i)?;
+            let from = range.start.wrapping_sub(at);
+            if from <= length && range.len() <= length - from {
+                touch(self.high_water, range);
+                return Some((i, from));
+            }
+            // The compiler is not to count: it would write the loop out.
+            i = black_box(i + 1);
+        }
+        None
     }
 }
 
@@ -187,12 +212,14 @@ mod tests {
         assert_eq!(free.take(2..2).unwrap(), []);
         assert!(free.take(4..6).is_none() && free.take(2..4).is_none() && free.take(7..9).is_none());
         assert_eq!(free.take(7..8).unwrap(), [7]);
+        let fast = region::address(region::FAST, 0) as usize;
+        assert!(free.take(fast..fast + 1).is_none());
+        let free = free.left();
         assert_eq!((free.read(1..3), free.read(5..7)), (Some(&[1, 2][..]), Some(&[5, 6][..])));
         assert_eq!((free.read(3..3), free.read(0..2), free.read(6..8)), (Some(&[][..]), None, None));
         let state =
             |from, to| region::address(region::STATE, from) as usize..region::address(region::STATE, to) as usize;
         assert_eq!((free.read(state(0, 2)), free.read(state(1, 3))), (Some(&[8, 9][..]), None));
-        let fast = region::address(region::FAST, 0) as usize;
-        assert!(free.read(fast..fast + 1).is_none() && free.take(state(1, 2)).is_none());
+        assert!(free.read(fast..fast + 1).is_none());
     }
 }

@@ -43,7 +43,7 @@ impl<'m> Model<'m> {
         };
         match model.find() {
             Some(()) => Ok(model),
-            None => Err(BlobError::Magic),
+            None => Err(absent()),
         }
     }
 
@@ -59,6 +59,13 @@ impl<'m> Model<'m> {
         self.consts = self.section(section::CONSTS);
         Some(())
     }
+}
+
+/// Not to be looked into: of a `Result` of which only the first byte of an error is written, the rest is moved by `memcpy`.
+#[cold]
+#[inline(never)]
+fn absent() -> BlobError {
+    BlobError::Magic
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::arena::{Free, touch};
 use crate::blob::region;
 use crate::memory::Regions;
 use crate::schedule::{self, Answer, Counters, Demand, Next, Plan, State, World};
-use crate::{Band, Cx, Model, Need, Node, NodeId, OpCode, OpEntry, Rows, RowsMut, RunError, Step, Window};
+use crate::{Band, Cx, Model, Need, Node, NodeId, OpCode, Rows, RowsMut, RunError, Step, TensorInfo};
 
 /// An inference under way, without a probe.
 #[derive(Debug)]
@@ -76,9 +76,9 @@ impl<'r, 'm> Engine<'r, 'm> {
         Ok(())
     }
 
-    #[inline(never)]
+    #[inline]
     fn get(&self, slot: usize) -> u16 {
-        self.counters.get(slot).map_or(0, |&bytes| u16::from_le_bytes(bytes))
+        get(self.counters, slot)
     }
 
     #[inline(never)]
@@ -88,16 +88,10 @@ impl<'r, 'm> Engine<'r, 'm> {
         }
     }
 
-    /// The counter of rows written to a buffer: one more than the highest row.
-    #[inline]
-    fn head(&self, buffer: u16) -> usize {
-        self.model.tensors.len() + usize::from(self.model.nodes()) + usize::from(buffer)
-    }
-
     /// Rows up to `row` have been written.
     #[inline]
     fn raise_head(&mut self, buffer: u16, row: u16) {
-        let slot = self.head(buffer);
+        let slot = head(self.model, buffer);
         if row > self.get(slot) {
             self.set(slot, row);
         }
@@ -149,18 +143,15 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// Makes the next step. `begin` is called before.
     #[inline(never)]
     pub fn step(&mut self, mut begin: Option<&mut dyn FnMut(NodeId, OpCode)>) -> Result<Step, RunError> {
+        let mut node = Node::none();
         loop {
             let Some(n) = schedule::asked(self) else { return Ok(Step::Done) };
             let mut answer = Answer::Malformed;
-            // Where the node can't be run, there is no answer.
-            let _ = self.model.visit(n, &mut |node, op, need| {
-                if self.turn(node, op, need, &mut begin, &mut answer).is_none()
-                    && let Answer::Step(_) = answer
-                {
-                    answer = Answer::Malformed;
-                }
-                Ok(())
-            });
+            if self.turn(n, &mut node, &mut begin, &mut answer).is_none()
+                && let Answer::Step(_) = answer
+            {
+                answer = Answer::Malformed;
+            }
             return match answer {
                 Answer::Passed => continue,
                 Answer::Step(_) => Ok(Step::Made(NodeId(n))),
@@ -170,17 +161,19 @@ impl<'r, 'm> Engine<'r, 'm> {
         }
     }
 
-    /// What a node does that is asked, and does it. `None` if it fails, or does nothing.
+    /// What node `n` does, which is asked, and does it. `None` if it fails, or does nothing.
     #[inline]
     fn turn(
         &mut self,
-        node: &Node<'m>,
-        op: &OpEntry,
-        need: &Need,
+        n: u16,
+        node: &mut Node<'m>,
         begin: &mut Option<&mut dyn FnMut(NodeId, OpCode)>,
         answer: &mut Answer,
     ) -> Option<()> {
-        schedule::answer(self, node.id.0, &(node, need), answer)?;
+        let op = self.model.resolve(n, node).ok()?;
+        let node = &*node;
+        let Ok(need) = &(op.need)(node) else { return None };
+        schedule::answer(self, n, &(node, need), answer)?;
         let Answer::Step(band) = *answer else { return None };
         (self.steps < self.model.max_steps()).then_some(())?;
         self.steps = self.steps.saturating_add(1);
@@ -208,7 +201,7 @@ impl<'r, 'm> Engine<'r, 'm> {
         Some(Rows::new(self.memory.get(p.first.clone())?, self.memory.get(p.second.clone())?, &p, &t))
     }
 
-    /// Lends a kernel what its band touches. `None` if that is not there.
+    /// Runs a kernel. `None` if what its band touches is not there.
     #[inline(never)]
     fn eval(
         &mut self,
@@ -217,75 +210,75 @@ impl<'r, 'm> Engine<'r, 'm> {
         band: Band,
         kernel: fn(&mut Cx<'_>, Band) -> Option<()>,
     ) -> Option<()> {
-        let model = self.model;
-        let in_place = model.in_place(node);
-        // Which rows are there. (The counters can't be asked while memory is borrowed.)
-        let heads =
-            [&node.in0, node.in1.as_ref().unwrap_or(&node.in0), &node.out].map(|t| self.get(self.head(t.buffer)));
-        let [main, fast, state] = &mut self.memory.parts;
-        let high_water = Cell::from_mut(&mut self.high_water[..]).as_slice_of_cells();
-        let free = Free::new(self.memory.front, [main, fast, state], high_water);
-        let mut lender = Lender { model, node, need, band, in_place, free };
         let mut cx = Cx {
             node,
             inputs: [Rows::default(); 2],
-            out: lender.out(heads[2])?,
-            in_place,
+            out: RowsMut::default(),
+            in_place: None,
             scratch: &mut [],
             aux: &mut [],
         };
-        if need.aux > 0 {
-            let b = model.buffer(node.header.accumulator()?)?;
-            cx.aux = lender.free.take(range(b.address(), need.aux))?;
-        }
-        if need.scratch > 0 {
-            let s = model.segment_record(self.state.segment())?;
-            // A plan may have less, or none: kernels work with what there is.
-            if s.scratch_length > 0 {
-                cx.scratch = lender.free.take(range(s.scratch_offset, s.scratch_length.min(need.scratch)))?;
-            }
-        }
-        let [first, second] = &mut cx.inputs;
-        lender.input(0, &need.windows[0], heads[0], first)?;
-        lender.input(1, &need.windows[1], heads[1], second)?;
+        // What it takes to lend is not on the stack while the kernel runs.
+        self.lend(need, band, &mut cx)?;
         kernel(&mut cx, band)
     }
-}
 
-/// A step, and the memory that it borrows from.
-struct Lender<'a, 'm> {
-    model: &'a Model<'m>,
-    node: &'a Node<'m>,
-    need: &'a Need,
-    band: Band,
-    in_place: Option<u8>,
-    free: Free<'a>,
-}
-
-impl<'a> Lender<'a, '_> {
-    /// The band of the result. In place, it holds the operand.
-    #[inline]
-    fn out(&mut self, head: u16) -> Option<RowsMut<'a>> {
-        let Band::Produce(y0, y1) = self.band else { return Some(RowsMut::default()) };
-        let t = &self.node.out;
-        let head = if self.in_place.is_some() { head } else { 0 };
-        let p = self.model.pieces(t, y0, y1, head).filter(|p| p.second.is_empty())?;
-        Some(RowsMut::new(self.free.take(p.first)?, y0, t))
-    }
-
-    /// The rows of operand `k` that the band reads; none of what it overwrites.
+    /// Lends a kernel what its band touches.
     #[inline(never)]
-    fn input<'s>(&'s self, k: u8, window: &Window, head: u16, to: &mut Rows<'s>) -> Option<()> {
-        let Some(t) = self.node.operand(k) else { return Some(()) };
-        let (y0, y1) = match self.band {
-            _ if self.in_place == Some(k) => (0, 0),
-            Band::Produce(..) if self.need.consumes => (0, 0),
-            Band::Produce(y0, y1) => window.rows(y0, y1, t.h),
-            Band::Consume(y0, y1) => (y0, y1),
-        };
-        let head = if y0 < y1 { head } else { 0 };
-        to.lend(&self.free, &self.model.pieces(t, y0, y1, head)?, t)
+    fn lend<'s>(&'s mut self, need: &Need, band: Band, cx: &mut Cx<'s>) -> Option<()> {
+        let Self { model, counters, memory, state, high_water, .. } = self;
+        let (model, node) = (*model, cx.node);
+        // Which rows are there.
+        let head = |t: &TensorInfo| get(counters, head(model, t.buffer));
+        cx.in_place = model.in_place(node);
+        let [main, fast, kept] = &mut memory.parts;
+        let high_water = Cell::from_mut(&mut high_water[..]).as_slice_of_cells();
+        let mut free = Free::new(memory.front, [main, fast, kept], high_water);
+        // The band of the result never wraps. In place, it holds the operand.
+        if let Band::Produce(y0, y1) = band {
+            let t = &node.out;
+            let head = if cx.in_place.is_some() { head(t) } else { 0 };
+            let p = model.pieces(t, y0, y1, head).filter(|p| p.second.is_empty())?;
+            cx.out = RowsMut::new(free.take(p.first)?, y0, t);
+        }
+        if need.aux > 0 {
+            let b = model.buffer(node.header.accumulator()?)?;
+            cx.aux = free.take(range(b.address(), need.aux))?;
+        }
+        if need.scratch > 0 {
+            let s = model.segment_record(state.segment())?;
+            // A plan may have less, or none: kernels work with what there is.
+            if s.scratch_length > 0 {
+                cx.scratch = free.take(range(s.scratch_offset, s.scratch_length.min(need.scratch)))?;
+            }
+        }
+        // The rows of operands that the band reads; none of what it overwrites.
+        let left = free.left();
+        for (k, (rows, window)) in (0..).zip(cx.inputs.iter_mut().zip(&need.windows)) {
+            let Some(t) = node.operand(k) else { break };
+            let (y0, y1) = match band {
+                _ if cx.in_place == Some(k) => (0, 0),
+                Band::Produce(..) if need.consumes => (0, 0),
+                Band::Produce(y0, y1) => window.rows(y0, y1, t.h),
+                Band::Consume(y0, y1) => (y0, y1),
+            };
+            let head = if y0 < y1 { head(t) } else { 0 };
+            rows.lend(&left, &model.pieces(t, y0, y1, head)?, t)?;
+        }
+        Some(())
     }
+}
+
+/// A counter; 0 of none.
+#[inline(never)]
+fn get(counters: &[[u8; 2]], slot: usize) -> u16 {
+    counters.get(slot).map_or(0, |&bytes| u16::from_le_bytes(bytes))
+}
+
+/// The counter of rows written to a buffer: one more than the highest row.
+#[inline]
+fn head(model: &Model<'_>, buffer: u16) -> usize {
+    model.tensors.len() + usize::from(model.nodes()) + usize::from(buffer)
 }
 
 impl Plan for Engine<'_, '_> {

@@ -361,40 +361,48 @@ impl<'m> Model<'m> {
 
     /// Node `n` with its operands looked up.
     pub fn node(&self, n: u16) -> Result<Node<'m>, Fault> {
-        self.look_at(n, |node| Ok(*node))
+        let mut node = Node::none();
+        self.look_at(n, &mut node)?;
+        Ok(node)
     }
 
-    /// See [`Model::node`]. A node is too large to be handed around.
+    /// Node `n`, to where it is wanted: it is too large to be handed around.
     #[inline]
-    fn look_at<T, E: From<Fault>>(&self, n: u16, f: impl FnOnce(&Node<'m>) -> Result<T, E>) -> Result<T, E> {
+    fn look_at(&self, n: u16, to: &mut Node<'m>) -> Result<(), Fault> {
         let bytes = self.node_bytes(n).ok_or(Fault::Record)?;
         let (front, record) = bytes.split_first_chunk::<{ NodeHeader::SIZE }>().ok_or(Fault::Record)?;
-        let header = NodeHeader::read(front).ok_or(Fault::Record)?;
-        let none = TensorInfo::NONE;
-        let mut node = Node { id: NodeId(n), header, record, consts: self.consts, in0: none, in1: None, out: none };
-        self.load(n, u16::MAX, &mut node.out)?;
-        self.load(header.in0, n, &mut node.in0)?;
-        if let Some(t) = header.second() {
-            self.load(t, n, node.in1.insert(none))?;
+        (to.id, to.header) = (NodeId(n), NodeHeader::read(front).ok_or(Fault::Record)?);
+        (to.record, to.consts) = (record, self.consts);
+        self.load(n, u16::MAX, &mut to.out)?;
+        self.load(to.header.in0, n, &mut to.in0)?;
+        to.in1 = None;
+        if let Some(t) = to.header.second() {
+            self.load(t, n, to.in1.insert(to.in0))?;
         }
-        f(&node)
+        Ok(())
     }
 
-    /// Shows `f` node `n`, its entry in the registry, and what it needs. All that asks for a node comes by here.
+    /// Node `n`, to where it is wanted, and its entry in the registry. All that asks for a node comes by here.
+    #[inline(never)]
+    pub(crate) fn resolve(&self, n: u16, to: &mut Node<'m>) -> Result<&'m OpEntry, Unresolved> {
+        self.look_at(n, to)?;
+        let h = &to.header;
+        self.registry.find(OpCode(h.op), h.version, self.arithmetic()).ok_or(Unresolved::Missing)
+    }
+
+    /// Shows `f` node `n`, its entry in the registry, and what it needs.
     #[inline(never)]
     pub(crate) fn visit(
         &self,
         n: u16,
         f: &mut dyn FnMut(&Node<'m>, &OpEntry, &Need) -> Result<(), Unresolved>,
     ) -> Result<(), Unresolved> {
-        self.look_at(n, |node| {
-            let h = &node.header;
-            let op = self.registry.find(OpCode(h.op), h.version, self.arithmetic()).ok_or(Unresolved::Missing)?;
-            match &(op.check)(node) {
-                Ok(need) => f(node, op, need),
-                Err(fault) => Err(Unresolved::Fault(*fault)),
-            }
-        })
+        let mut node = Node::none();
+        let op = self.resolve(n, &mut node)?;
+        match &(op.check)(&node) {
+            Ok(need) => f(&node, op, need),
+            Err(fault) => Err(Unresolved::Fault(*fault)),
+        }
     }
 
     /// What node `n` needs: for reports.
@@ -457,14 +465,10 @@ impl Plan for Model<'_> {
     }
 
     #[inline]
-    fn demand(&self, node: u16) -> Option<Demand> {
-        let mut found = None;
-        // Where the node can't be run, nothing is found.
-        let _ = self.visit(node, &mut |node, _, need| {
-            found = Some(demand(node, need));
-            Ok(())
-        });
-        found
+    fn demand(&self, n: u16) -> Option<Demand> {
+        let mut node = Node::none();
+        let op = self.resolve(n, &mut node).ok()?;
+        (op.need)(&node).ok().map(|need| demand(&node, &need))
     }
 
     #[inline]

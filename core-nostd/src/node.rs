@@ -1,3 +1,5 @@
+use core::hint::black_box;
+
 use crate::blob::{NONE, NodeHeader, TensorRecord};
 use crate::record::Record;
 use crate::{Fault, Rows, RowsMut};
@@ -156,6 +158,15 @@ pub struct Node<'m> {
 }
 
 impl<'m> Node<'m> {
+    /// Nothing: what a node is written over.
+    #[inline]
+    pub(crate) fn none() -> Self {
+        // Of one constant, or of zeros, compilers would make a call.
+        let none = black_box(&TensorInfo::NONE);
+        let header = NodeHeader { op: 0, version: 0, flags: 0, band: 0, in0: 0, in1: 0 };
+        Self { id: NodeId(0), header, record: &[], consts: &[], in0: *none, in1: None, out: *none }
+    }
+
     /// The op's own record.
     #[inline]
     pub fn fields<R: Record>(&self) -> Result<R, Fault> {
@@ -273,6 +284,11 @@ pub struct Need {
 }
 
 impl Need {
+    /// Scratch of a node that has been checked: all that the plan has, or none if it takes none.
+    pub const fn planned(takes: bool) -> u32 {
+        if takes { u32::MAX } else { 0 }
+    }
+
     /// An op that makes row y of its result of row y of its operands.
     pub const ELEMENTWISE: Self = Self {
         windows: [Window::SAME; 2],
@@ -323,6 +339,13 @@ pub trait Kernel {
 
     /// Checks record, shapes and constants. The planner calls it before anything is placed.
     fn check(node: &Node<'_>) -> Result<Need, Fault>;
+
+    /// What a node needs that has passed [`Kernel::check`], asked at every step: to be overridden where that is known
+    /// without proving the node again. Nobody asks for `in_place` and `macs` then, and scratch may be
+    /// [`Need::planned`]: at the steps of a node that takes any, the plan has its segment's scratch for nothing else.
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        Self::check(node)
+    }
 
     /// Checks what depends on placement. Views prove here that operands and result lie in one buffer.
     fn placed(_node: &Node<'_>) -> Result<(), Fault> {

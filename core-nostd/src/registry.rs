@@ -7,6 +7,7 @@ pub struct OpEntry {
     pub(crate) version: u8,
     pub(crate) arithmetic: Option<u8>,
     pub(crate) check: fn(&Node<'_>) -> Result<Need, Fault>,
+    pub(crate) need: fn(&Node<'_>) -> Result<Need, Fault>,
     pub(crate) placed: fn(&Node<'_>) -> Result<(), Fault>,
     pub(crate) eval: fn(&mut Cx<'_>, Band) -> Option<()>,
 }
@@ -19,9 +20,16 @@ impl OpEntry {
             version: K::VERSION,
             arithmetic: K::ARITHMETIC,
             check: K::check,
+            need: K::need,
             placed: K::placed,
             eval: K::eval,
         }
+    }
+
+    /// As [`OpEntry::of`], for a blob that has been verified when the program was compiled: what proves nodes is not linked.
+    #[doc(hidden)]
+    pub const fn proven<K: Kernel>() -> Self {
+        Self { check: K::need, placed: |_| Ok(()), ..Self::of::<K>() }
     }
 
     /// Number of the op.

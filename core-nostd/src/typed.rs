@@ -1,5 +1,6 @@
 //! What `carafe_macros::include_model!` builds the interface of one model from. Of use without the macro too.
 
+use core::hint::black_box;
 use core::ops::{Deref, DerefMut};
 
 use crate::{DType, Model, RunError, Session};
@@ -162,9 +163,15 @@ pub fn infer<const ROW: usize>(
 /// Writes the next elements, as many as `to` takes: a body for the `fill` of [`infer`].
 #[inline]
 pub fn copy<E: Element>(from: &mut core::slice::Iter<'_, E>, to: &mut [u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from.to_byte();
-    }
+    let all = from.as_slice();
+    let n = to.len().min(all.len());
+    let (now, later) = all.split_at_checked(n).unwrap_or_default();
+    *from = later.iter();
+    // Four at a time, through memory: compilers would call `memcpy`, which a program may not have otherwise.
+    let ((words, rest), (elements, last)) =
+        (to.get_mut(..n).unwrap_or_default().as_chunks_mut::<4>(), now.as_chunks::<4>());
+    words.iter_mut().zip(elements).for_each(|(to, from)| *to = black_box(from.map(E::to_byte)));
+    rest.iter_mut().zip(last).for_each(|(to, from)| *to = black_box(from.to_byte()));
 }
 
 /// A result, lying in the arena.

@@ -1,5 +1,5 @@
 use crate::TensorInfo;
-use crate::arena::{Free, Pieces};
+use crate::arena::{Left, Pieces};
 
 /// Rows of a tensor, in at most two pieces (a ring may wrap once).
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +41,7 @@ impl<'a> Rows<'a> {
 
     /// Pieces of a tensor. `None` if they are not free.
     #[inline]
-    pub(crate) fn lend(&mut self, free: &'a Free<'_>, p: &Pieces, t: &TensorInfo) -> Option<()> {
+    pub(crate) fn lend(&mut self, free: &Left<'a, '_>, p: &Pieces, t: &TensorInfo) -> Option<()> {
         *self = Self::new(free.read(p.first.clone())?, free.read(p.second.clone())?, p, t);
         Some(())
     }

@@ -243,7 +243,7 @@ impl Programs {
         };
         let spawn =
             |source| Error::Spawn { board: self.board.name.to_owned(), program: machine.program.to_owned(), source };
-        let mut command = emulator(&machine, Link::Console);
+        let mut command = emulator(&machine, Link::Console, None);
         count_instructions(&mut command, &machine);
         command.arg("-kernel").arg(elf).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(spawn)?;

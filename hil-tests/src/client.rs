@@ -22,9 +22,11 @@ pub struct Client<T> {
     at: usize,
     seq: u32,
     /// The most bytes of data that the board takes in one frame.
-    max_data: usize,
+    pub(crate) max_data: usize,
     /// Requests sent again so far.
     resent: u32,
+    /// What the board has logged, not taken yet.
+    log: Vec<u8>,
 }
 
 /// What a board says of itself.
@@ -78,6 +80,7 @@ impl<T: Transport> Client<T> {
             seq: since.subsec_nanos() & 0xFFFF,
             max_data: MAX_DATA,
             resent: 0,
+            log: Vec::new(),
         }
     }
 
@@ -86,9 +89,19 @@ impl<T: Transport> Client<T> {
         &mut self.transport
     }
 
+    /// The board's name.
+    pub fn board(&self) -> &str {
+        &self.board
+    }
+
     /// Requests that had to be sent again so far.
     pub fn resent(&self) -> u32 {
         self.resent
+    }
+
+    /// What the board has logged since the last call of this; see [`crate::LogDecoder`].
+    pub fn take_log(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.log)
     }
 
     /// Sends a request and gives its answer to `take`, which returns `None` for an answer that does not belong to it.
@@ -160,6 +173,7 @@ impl<T: Transport> Client<T> {
                 let Ok((seq, body)) = frame::split(self.inbox.payload()) else { continue };
                 match frame::message(body) {
                     Ok(Response::Garbled) if seq == 0 => until = until.min(Instant::now() + IMPATIENCE),
+                    Ok(Response::Log { data }) if seq == 0 => self.log.extend(data),
                     Ok(Response::Row(row)) if seq == self.seq => on_row(&row),
                     _ if seq == self.seq => return Ok(true),
                     _ => {}
@@ -179,7 +193,7 @@ impl<T: Transport> Client<T> {
         Error::LinkLost { board: self.board.clone(), during, said: self.transport.said() }
     }
 
-    fn done(&mut self, during: &'static str, request: &Request<'_>) -> Result<(), Error> {
+    pub(crate) fn done(&mut self, during: &'static str, request: &Request<'_>) -> Result<(), Error> {
         self.call(during, request, SHORT, |response| matches!(response, Response::Done).then_some(()))
     }
 

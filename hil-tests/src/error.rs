@@ -124,6 +124,14 @@ pub enum Error {
         /// Why.
         source: carafe::RunError,
     },
+    /// The board's log can't be read.
+    #[error("{board}: {what}")]
+    Log {
+        /// The board.
+        board: String,
+        /// What is wrong, and the remedy.
+        what: String,
+    },
     /// A run was asked for before a model was loaded.
     #[error("{board}: no model is loaded; load one first")]
     NoModel {
@@ -172,6 +180,11 @@ fn quoted(text: &str) -> String {
     if text.trim().is_empty() { String::new() } else { format!("; it said: {}", text.trim()) }
 }
 
+/// A key's id, as people see it.
+pub fn key_id(key: &[u8; 8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A board's fault in words, with the remedy.
 fn words(fault: &Fault) -> String {
     match *fault {
@@ -209,6 +222,34 @@ fn words(fault: &Fault) -> String {
         Fault::NotRun => "nothing has been run yet".to_owned(),
         Fault::NoSuchRecord { count } => format!("the profile has {count} records"),
         Fault::AnswerTooLong => "the answer does not fit a frame: ask for less".to_owned(),
+        Fault::NoSlots => {
+            "it has no flash for models; load the model with `carafe run`, or build it into a firmware with \
+             `include_model!`"
+                .to_owned()
+        }
+        Fault::Flash => {
+            "its flash did not do what it was told: try again, and if that fails, it is worn out".to_owned()
+        }
+        Fault::NotFromSlot => {
+            "the model that runs did not come from flash, or is not to be started any more: restart the board"
+                .to_owned()
+        }
+        Fault::NothingToRevertTo => "there is no other confirmed model to go back to; flash one".to_owned(),
+        Fault::NoGolden => "the model has no golden check: convert it again".to_owned(),
+        Fault::Golden => {
+            "the model runs there, but gives other bits than on the host, so it was not taken; find the layer with \
+             `carafe layer-diff`"
+                .to_owned()
+        }
+        Fault::Unsigned { key } => {
+            format!("it takes signed models only: sign it with `carafe sign` and the key {}", key_id(&key))
+        }
+        Fault::OtherKey { key, signed } => {
+            format!("the model is signed with key {}, it takes those of key {} only", key_id(&signed), key_id(&key))
+        }
+        Fault::Signature => {
+            "the model has changed since it was signed: sign it again, if it is as it should be".to_owned()
+        }
         other => format!("{other:?}"),
     }
 }

@@ -41,6 +41,18 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
 /// # Errors
 /// As [`build`].
 pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
+    build_in(board, features, &[])
+}
+
+/// As [`build`], of a board that takes models only that are signed with a key: its 64 digits.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_signed(board: &Board, key: &str) -> Result<PathBuf, Error> {
+    build_in(board, &["signed"], &[("CARAFE_PUBLIC_KEY", Path::new(key))])
+}
+
+fn build_in(board: &Board, features: &[&str], environment: &[(&str, &Path)]) -> Result<PathBuf, Error> {
     let fail = |reason: String| Error::Firmware { board: board.name.to_owned(), reason };
     let (firmware, target) = match (board.firmware, board.target) {
         (Some(firmware), Some(target)) => (firmware, target),
@@ -54,9 +66,23 @@ pub fn build_with(board: &Board, features: &[&str]) -> Result<PathBuf, Error> {
             folder.display()
         )));
     }
-    let made = cargo_build(firmware.crate_path, target, RELEASE, features, &[]).map_err(fail)?;
+    let made = cargo_build(firmware.crate_path, target, RELEASE, features, environment).map_err(fail)?;
     let elf = made.join(firmware.binary);
     if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
+}
+
+/// As [`build`], with logs (the feature `log` of the firmware's crate).
+///
+/// # Errors
+/// As [`build`]; the firmware has no such feature.
+pub fn build_logging(board: &Board) -> Result<PathBuf, Error> {
+    let manifest = board.firmware.map(|firmware| checkout().join(firmware.crate_path).join("Cargo.toml"));
+    let has = |text: String| text.lines().any(|line| line.starts_with("log = ["));
+    if manifest.is_some_and(|path| !std::fs::read_to_string(path).is_ok_and(has)) {
+        let what = "its firmware has no logs (no feature `log`)".to_owned();
+        return Err(Error::Log { board: board.name.to_owned(), what });
+    }
+    build_with(board, &["log"])
 }
 
 /// Why a board takes no models, and what does.
@@ -95,6 +121,8 @@ pub(crate) fn cargo_build(
         .current_dir(checkout().join(crate_path))
         .envs(environment.iter().copied())
         .env("CARGO_TARGET_DIR", &folder)
+        // Without it, defmt leaves out all but errors. Firmware that does not log does not look at it.
+        .env("DEFMT_LOG", env::var_os("DEFMT_LOG").unwrap_or_else(|| "debug".into()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()

@@ -3,6 +3,7 @@
 //! * [`Target`]: [`Host`] runs a model in this process, [`Qemu`] on an emulated board.
 //! * [`Client`] speaks the boards' protocol over any [`Transport`].
 //! * [`Suite`] is a list of cases; [`Suite::run`] runs it on several targets and compares the bits.
+//! * [`suite_file`] has suites as files, for `carafe test`: inputs, expectations, limits, faults.
 //! * [`LayerDiff::run`] finds the first row of the first tensor that two targets make different.
 //! * [`firmware::build`] makes a board's firmware from the checkout; [`bench::measure`] one for a single model, and counts
 //!   its instructions; [`pace::measure`] says how fast the host runs it.
@@ -32,20 +33,26 @@ mod client;
 pub mod elf;
 mod error;
 pub mod firmware;
+mod flash;
 mod host;
 mod layer_diff;
+mod log;
 pub mod pace;
+pub mod probe;
 mod qemu;
 pub mod sample;
 mod suite;
+pub mod suite_file;
 mod target;
 mod transport;
 
 pub use carafe_protocol as protocol;
 pub use client::{BoardInfo, Client, Ran};
-pub use error::Error;
+pub use error::{Error, key_id};
+pub use flash::FlashProgress;
 pub use host::Host;
 pub use layer_diff::{ElementDifference, Finding, LayerDiff, OrderDifference, RowDifference};
+pub use log::{LogDecoder, LogLine};
 pub use qemu::{Link, Qemu, QemuOptions};
 pub use suite::{Cell, Difference, Entry, Report, Suite, SuiteModel, Verdict};
 pub use target::{Case, LoadedModel, Outcome, RowRecord, Target};

@@ -8,6 +8,8 @@ use carafe_protocol::{Counter, CounterKind, Observe};
 
 use crate::client::{BoardInfo, Client, Ran};
 use crate::host::check_inputs;
+use crate::log::{LogDecoder, LogLine};
+use crate::suite_file::Wire;
 use crate::target::{Case, LoadedModel, Outcome, Target};
 use crate::transport::{Process, Transport};
 use crate::{Error, firmware};
@@ -33,6 +35,10 @@ pub struct QemuOptions {
     /// Run on QEMU's instruction counter: time then depends on the program alone, and [`Outcome::instructions`] is
     /// there. About half as fast.
     pub count_instructions: bool,
+    /// A file in which flash for models outlives the emulator; made if it is not there. `None`: it is as new.
+    pub flash_image: Option<PathBuf>,
+    /// A firmware that logs what it does, for [`Target::log`]. One that is given has to be built for it.
+    pub log: bool,
 }
 
 /// For the emulator to start and the firmware to answer.
@@ -48,6 +54,7 @@ pub struct Qemu {
     client: Option<Client<Process>>,
     info: BoardInfo,
     blob: Option<Vec<u8>>,
+    log: Option<LogDecoder>,
 }
 
 impl Qemu {
@@ -66,11 +73,17 @@ impl Qemu {
             Some(path) => return Err(Error::NoFirmware { board: name.to_owned(), path: path.clone() }),
             None => {
                 firmware::can_be_built(board)?;
-                firmware::build(board)?
+                if options.log { firmware::build_logging(board)? } else { firmware::build(board)? }
             }
         };
+        let log = if options.log { LogDecoder::of(name, &elf)? } else { None };
+        if options.log && log.is_none() {
+            let what =
+                "its firmware logs nothing: build it with its feature `log`, or leave `--firmware` out".to_owned();
+            return Err(Error::Log { board: name.to_owned(), what });
+        }
         let (client, info) = spawn(board, &machine, &options, &elf)?;
-        Ok(Self { board, machine, options, elf, client: Some(client), info, blob: None })
+        Ok(Self { board, machine, options, elf, client: Some(client), info, blob: None, log })
     }
 
     /// What the board said of itself.
@@ -134,7 +147,7 @@ fn spawn(
     options: &QemuOptions,
     elf: &std::path::Path,
 ) -> Result<(Client<Process>, BoardInfo), Error> {
-    let mut command = emulator(machine, options.link);
+    let mut command = emulator(machine, options.link, options.flash_image.as_deref());
     if options.count_instructions {
         count_instructions(&mut command, machine);
     }
@@ -150,7 +163,7 @@ fn spawn(
 }
 
 /// The emulator, but for the program; the link is its standard input and output.
-pub(crate) fn emulator(machine: &Machine, link: Link) -> Command {
+pub(crate) fn emulator(machine: &Machine, link: Link, flash: Option<&std::path::Path>) -> Command {
     let mut command = Command::new(machine.program);
     command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]).args(machine.arguments);
     let console = link == Link::Console && machine.semihosting;
@@ -160,8 +173,16 @@ pub(crate) fn emulator(machine: &Machine, link: Link) -> Command {
         command.args(["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]);
     }
     if machine.semihosting {
-        let argument = if console { ",arg=link=console" } else { "" };
-        command.arg("-semihosting-config").arg(format!("enable=on,target=native{argument}"));
+        let mut semihosting = "enable=on,target=native".to_owned();
+        if console {
+            semihosting.push_str(",arg=link=console");
+        }
+        if let Some(image) = flash {
+            let image = std::path::absolute(image).unwrap_or_else(|_| image.to_path_buf());
+            // QEMU takes a comma for the end of an argument, unless there are two.
+            semihosting.push_str(&format!(",arg=flash={}", image.display().to_string().replace(',', ",,")));
+        }
+        command.arg("-semihosting-config").arg(semihosting);
     }
     command
 }
@@ -193,6 +214,26 @@ impl Target for Qemu {
         outcome.counter = Some(self.info.counter).filter(|counter| counter.hz > 0);
         outcome.instructions = self.instructions(outcome.ticks, self.info.counter);
         Ok(outcome)
+    }
+
+    fn log(&mut self) -> Result<Vec<LogLine>, Error> {
+        let bytes = self.client.as_mut().map(Client::take_log).unwrap_or_default();
+        self.log.as_mut().map_or(Ok(Vec::new()), |log| log.lines(&bytes))
+    }
+
+    fn restarts_itself(&self) -> bool {
+        true
+    }
+
+    fn restart(&mut self) -> Result<bool, Error> {
+        self.client = None;
+        self.blob = None;
+        self.client()?;
+        Ok(true)
+    }
+
+    fn wire(&mut self) -> Result<Option<&mut dyn Wire>, Error> {
+        Ok(Some(self.client()?))
     }
 }
 

@@ -1,8 +1,8 @@
 //! A model of one node, written by hand: to try a link and a target with, without converter and files.
 
 use carafe::blob::{
-    BufferRecord, CONSTS_ALIGN, CRC_FROM, FORMAT_MAJOR, FORMAT_MINOR, Header, IoRecord, MAGIC, NONE, NodeHeader,
-    SectionEntry, SegmentRecord, TensorRecord, crc32, section,
+    BufferRecord, CONSTS_ALIGN, CRC_FROM, FORMAT_MAJOR, FORMAT_MINOR, GoldenRecord, Header, IoRecord, MAGIC, NONE,
+    NodeHeader, SectionEntry, SegmentRecord, TensorRecord, crc32, golden_byte, section,
 };
 use carafe::ops::{Lut, LutRecord};
 use carafe::record::Record;
@@ -54,6 +54,18 @@ impl Sample {
 
     /// The blob.
     pub fn blob(&self) -> Vec<u8> {
+        self.build(None)
+    }
+
+    /// The blob with a golden check, so that it can go into flash; one that fails if `right` is false.
+    pub fn golden_blob(&self, right: bool) -> Vec<u8> {
+        let seed = u32::from(self.add);
+        let input = (0..self.bytes() as u32).map(|i| golden_byte(seed, i)).collect::<Vec<_>>();
+        let crc = crc32(&self.expected(&input)) ^ u32::from(!right);
+        self.build(Some(GoldenRecord { seed, crc }))
+    }
+
+    fn build(&self, golden: Option<GoldenRecord>) -> Vec<u8> {
         let (h, w, c) = (self.h, self.w, self.c);
         let row = u32::from(w) * u32::from(c);
         let input_rows = if self.pushed { RING_ROWS } else { 0 };
@@ -90,7 +102,7 @@ impl Sample {
             zero_point: 0,
         };
         let segment = SegmentRecord { first: 0, count: 1, scratch_offset: 0, scratch_length: 0 };
-        let sections = [
+        let mut sections = vec![
             (section::CONSTS, table),
             (section::NODES, nodes),
             (section::TENSORS, [bytes(&tensor(1)), bytes(&tensor(0))].concat()),
@@ -102,6 +114,7 @@ impl Sample {
             (section::SEGMENTS, bytes(&segment)),
             (section::IO, [bytes(&io(1)), bytes(&io(0))].concat()),
         ];
+        sections.extend(golden.map(|golden| (section::GOLDEN, bytes(&golden))));
 
         let front = Header::SIZE + sections.len() * SectionEntry::SIZE;
         let mut entries = Vec::new();

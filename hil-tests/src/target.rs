@@ -3,6 +3,8 @@ use std::time::Duration;
 use carafe_protocol::{Counter, NodeTicks, Observe};
 
 use crate::Error;
+use crate::log::LogLine;
+use crate::suite_file::Wire;
 
 /// Something that runs models.
 pub trait Target {
@@ -21,6 +23,36 @@ pub trait Target {
     /// The case does not fit the model, the run failed, or the target did not answer in time, not even after a fresh
     /// start.
     fn exec(&mut self, case: &Case<'_>, limit: Duration) -> Result<Outcome, Error>;
+
+    /// True if [`Target::exec`] starts it afresh by itself when it hangs; else whoever runs it may, by
+    /// [`Target::restart`].
+    fn restarts_itself(&self) -> bool {
+        false
+    }
+
+    /// Starts it afresh, whatever it was at; the model has to be loaded again. False if that can't be done.
+    ///
+    /// # Errors
+    /// It does not start.
+    fn restart(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// What it has logged since it was asked last, if it logs (see [`QemuOptions::log`](crate::QemuOptions::log)).
+    ///
+    /// # Errors
+    /// The log can't be read.
+    fn log(&mut self) -> Result<Vec<LogLine>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// The link to it, if it has one.
+    ///
+    /// # Errors
+    /// It is down, and can't be had again.
+    fn wire(&mut self) -> Result<Option<&mut dyn Wire>, Error> {
+        Ok(None)
+    }
 }
 
 /// What a target says of a model that it has taken.

@@ -229,3 +229,47 @@ fn a_model_of_two_megabytes_loads_in_seconds() {
     let outcome = qemu.exec(&Case::of(&[&[41]]), LIMIT).unwrap();
     assert_eq!(outcome.outputs, [[42]]);
 }
+
+#[test]
+fn logs_over_the_link() {
+    for link in [Link::Console, Link::Uart] {
+        let mut options = QemuOptions::default();
+        options.link = link;
+        options.log = true;
+        let mut qemu = match Qemu::start(BOARD, options) {
+            Ok(qemu) => qemu,
+            Err(error) if error.is_unavailable() => return println!("skipped: log: {error}"),
+            Err(error) => panic!("{error}"),
+        };
+        let sample = Sample::new(4, 4, 3, 1);
+        let blob = sample.blob();
+        let arena = qemu.load(&blob).unwrap().arena_bytes;
+        let lines = qemu.log().unwrap();
+        let [loaded] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(loaded.text, format!("model of {} bytes, arena {arena}", blob.len()));
+        assert_eq!(loaded.level, "debug");
+        assert!(loaded.time.parse::<f64>().unwrap() > 0.0, "{loaded}");
+        assert!(loaded.to_string().contains(" DEBUG model of "), "{loaded}");
+        // Lines of what is refused come before the refusal.
+        assert!(qemu.client().unwrap().output(0, 4).is_err());
+        let lines = qemu.log().unwrap();
+        assert!(lines.len() == 1 && lines[0].text.contains("refused: NotRun"), "{lines:?}");
+        let outcome = qemu.exec(&Case::of(&[&vec![1; sample.bytes()]]), LIMIT).unwrap();
+        let lines = qemu.log().unwrap();
+        assert_eq!(lines.last().unwrap().text, format!("run of 4 steps took {} ticks", outcome.ticks));
+        assert!(qemu.log().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_firmware_without_logs_says_so() {
+    let board = carafe_boards::find(BOARD).unwrap();
+    if !matches!(board.availability(), carafe_boards::Availability::Available) {
+        return println!("skipped: no logs: no emulator");
+    }
+    let mut options = QemuOptions::default();
+    options.log = true;
+    options.firmware = Some(carafe_hil::firmware::build(board).unwrap());
+    let error = Qemu::start(BOARD, options).err().unwrap().to_string();
+    assert!(error.contains("logs nothing") && error.contains("feature `log`"), "{error}");
+}

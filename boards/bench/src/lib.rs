@@ -129,10 +129,7 @@ impl<'i> Feed<'i> {
 
     /// Writes the next bytes of input `i`, as many as `to` takes.
     pub fn fill(&mut self, i: usize, to: &mut [u8]) {
-        let from = self.next(i, to.len());
-        if from.len() == to.len() {
-            to.copy_from_slice(from);
-        }
+        carafe::typed::copy(&mut self.next(i, to.len()).iter(), to);
     }
 }
 

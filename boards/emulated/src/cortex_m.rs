@@ -11,6 +11,21 @@ pub fn leave(well: bool) -> ! {
     }
 }
 
+/// Application interrupt and reset control, and what resets the core (Armv6-M and later).
+const AIRCR: *mut u32 = 0xE000_ED0C as *mut u32;
+const SYSRESETREQ: u32 = 0x05FA_0004;
+
+/// Resets the board: memory that the program does not write when it starts stays as it is.
+pub fn restart() -> ! {
+    loop {
+        // SAFETY: every Cortex-M has the register.
+        #[allow(unsafe_code)]
+        unsafe {
+            AIRCR.write_volatile(SYSRESETREQ);
+        }
+    }
+}
+
 /// Nothing in these programs panics (`cargo xtask size` holds the runner's firmware to that), but the language wants a
 /// handler.
 #[panic_handler]

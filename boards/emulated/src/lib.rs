@@ -9,6 +9,8 @@
 
 #[cfg(feature = "cortex-m")]
 mod cortex_m;
+#[cfg(feature = "runner")]
+mod flash;
 #[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
 mod link;
 mod once;
@@ -19,14 +21,26 @@ pub mod semihosting;
 mod stack;
 
 #[cfg(feature = "cortex-m")]
-pub use self::cortex_m::leave;
+pub use self::cortex_m::{leave, restart};
+#[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
+use semihosting::File;
+/// There is no way to the host's files.
+#[cfg(all(feature = "runner", target_arch = "sparc"))]
+enum File {}
+#[cfg(all(feature = "runner", target_arch = "sparc"))]
+impl File {
+    fn write_at(&self, _: usize, _: &[u8]) -> bool {
+        match *self {}
+    }
+}
+
 #[cfg(feature = "runner")]
 pub use carafe_runner::{self, Identity, Memory, carafe, carafe::Registry};
 #[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
 pub use link::Link;
-pub use once::Once;
+pub use once::{Once, lend};
 #[cfg(feature = "runner")]
-pub use runner::{Room, in_banks, serve};
+pub use runner::{Firmware, Given, Room, serve};
 pub use stack::PaintedStack;
 
 /// A timer that tells single instructions apart.

@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, Write};
 
-use crate::semihosting::Console;
+use crate::semihosting::{CommandLine, Console};
 
 /// UART, or semihosting's console.
 pub enum Link<U> {
@@ -18,6 +18,14 @@ impl<U> Link<U> {
     /// The console if the host asks for it, or the UART.
     pub fn asked(uart: impl FnOnce() -> U) -> Self {
         Console::if_asked().map_or_else(|| Link::Uart(uart()), Link::Console)
+    }
+
+    /// The same, given what the host has said.
+    pub fn said<const ROOM: usize>(arguments: &CommandLine<ROOM>, uart: impl FnOnce() -> U) -> Self {
+        match arguments.value(Console::ARGUMENT) {
+            Some(_) => Link::Console(Console::open()),
+            None => Link::Uart(uart()),
+        }
     }
 }
 

@@ -28,3 +28,16 @@ impl<T> Once<T> {
         Some(unsafe { &mut *self.value.get() })
     }
 }
+
+/// Memory that the linker does not know of, the first time that `once` is asked; then nothing.
+///
+/// # Safety
+/// There is RAM at these addresses, nothing else refers to it, and `once` is asked for nothing else.
+#[allow(unsafe_code)]
+pub unsafe fn lend(once: &'static Once<()>, start: usize, bytes: usize) -> &'static mut [u8] {
+    match once.take() {
+        // SAFETY: as above. Bytes of RAM have a value from the start, though not a known one.
+        Some(()) => unsafe { core::slice::from_raw_parts_mut(start as *mut u8, bytes) },
+        None => &mut [],
+    }
+}

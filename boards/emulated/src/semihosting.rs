@@ -1,13 +1,21 @@
 //! Semihosting: the emulator as the program's operating system.
 
 #[cfg(feature = "runner")]
+mod command_line;
+#[cfg(feature = "runner")]
 mod console;
+#[cfg(feature = "runner")]
+mod file;
 
 use core::arch::asm;
 use core::ffi::CStr;
 
 #[cfg(feature = "runner")]
+pub use command_line::CommandLine;
+#[cfg(feature = "runner")]
 pub use console::Console;
+#[cfg(feature = "runner")]
+pub use file::File;
 
 const OPEN: usize = 0x01;
 const WRITE: usize = 0x05;

@@ -12,13 +12,25 @@ mod uart;
 
 pub use carafe_emulated::semihosting::print;
 #[cfg(feature = "runner")]
-pub use carafe_emulated::{Identity, Registry, carafe};
+pub use carafe_emulated::{Identity, Registry, Timer as Ticks, carafe};
 pub use carafe_emulated::{entry, leave};
 pub use timer::Timer;
 
-/// Serves the link that the host asks for, UART 0 or semihosting's console, until it asks to leave.
+/// Bytes of what the host may say: a path in which flash outlives the emulator, and the link.
 #[cfg(feature = "runner")]
-pub fn serve(identity: Identity<'static>, ops: Registry<'static>, timer: Timer) -> ! {
-    let link = carafe_emulated::Link::asked(uart::Uart::start);
-    leave(carafe_emulated::serve(identity, ops, link, timer, memory::external()))
+const SAID: usize = 4096 + 64;
+
+/// Serves the link that the host asks for, UART 0 or semihosting's console, until it asks to leave. `log` is
+/// [`carafe_emulated::Firmware::log`].
+#[cfg(feature = "runner")]
+pub fn serve(
+    identity: Identity<'static>,
+    ops: Registry<'static>,
+    timer: Timer,
+    log: Option<fn(&mut [u8]) -> usize>,
+) -> ! {
+    let said = carafe_emulated::semihosting::CommandLine::<SAID>::read();
+    let link = carafe_emulated::Link::said(&said, uart::Uart::start);
+    let firmware = carafe_emulated::Firmware { identity, ops, timer, log, restart: carafe_emulated::restart };
+    leave(carafe_emulated::serve(firmware, link, memory::external(), said.value(b"flash=")))
 }

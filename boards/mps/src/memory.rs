@@ -1,6 +1,6 @@
-//! The boards' memory beyond what the linker hands out: external RAM for models and arena.
+//! The boards' memory beyond what the linker hands out: external RAM for models, arena, and what stands for flash.
 
-use carafe_emulated::{Memory, Once, in_banks};
+use carafe_emulated::{Given, Once, lend};
 
 const START: usize = if cfg!(feature = "mps2-an505") {
     0x8000_0000
@@ -11,18 +11,12 @@ const START: usize = if cfg!(feature = "mps2-an505") {
 };
 /// AN547 has 2 GB there; the others have this.
 const BYTES: usize = 16 << 20;
-const BANK_BYTES: usize = 5 << 20;
 
 static LENT: Once<()> = Once::new(());
 
 /// Gives out the external RAM, the first time; later nothing.
-pub fn external() -> Memory<'static> {
-    let all: &mut [u8] = match LENT.take() {
-        // SAFETY: the boards have RAM there, nothing else refers to it (the linker puts nothing there), and this is the
-        // only time that this is done. Bytes of RAM have a value from the start, though not a known one.
-        #[allow(unsafe_code)]
-        Some(()) => unsafe { core::slice::from_raw_parts_mut(START as *mut u8, BYTES) },
-        None => &mut [],
-    };
-    in_banks(all, BANK_BYTES)
+pub fn external() -> Given<'static> {
+    // SAFETY: the boards have RAM there, and the linker puts nothing there.
+    #[allow(unsafe_code)]
+    Given::of(unsafe { lend(&LENT, START, BYTES) })
 }

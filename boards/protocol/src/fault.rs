@@ -88,6 +88,32 @@ pub enum Fault {
     },
     /// The answer does not fit a frame: ask for less.
     AnswerTooLong,
+    /// Since 1.1. The board has no slots for models in flash.
+    NoSlots,
+    /// Since 1.1. The flash did not do what it was told.
+    Flash,
+    /// Since 1.1. There is no model from a slot that could be confirmed or reverted.
+    NotFromSlot,
+    /// Since 1.1. There is no confirmed model in the other slot to go back to.
+    NothingToRevertTo,
+    /// Since 1.1. The model has no golden check, so nobody can tell whether it runs here as it should.
+    NoGolden,
+    /// Since 1.1. The model runs, but gives other bits than its golden check wants.
+    Golden,
+    /// Since 1.1. The board takes signed models only, and this has no signature.
+    Unsigned {
+        /// The first bytes of the key that it wants.
+        key: [u8; 8],
+    },
+    /// Since 1.1. Another key has signed the model.
+    OtherKey {
+        /// The first bytes of the key that it wants.
+        key: [u8; 8],
+        /// Those of the key that has signed it, as it says.
+        signed: [u8; 8],
+    },
+    /// Since 1.1. The model has changed since it was signed.
+    Signature,
 }
 
 /// What is wrong with a model: the core's `BlobError`, as it goes over the wire.

@@ -33,11 +33,12 @@ mod message;
 pub use fault::{BlobFault, Fault, RunFault};
 pub use frame::{Accumulator, Feed, FrameError};
 pub use message::{
-    Arithmetics, Counter, CounterKind, Info, Loaded, NodeTicks, Observe, Request, Response, Row, RunStats, Version,
+    Arithmetics, Counter, CounterKind, Info, Loaded, NodeTicks, Observe, Passed, Request, Response, Row, RunStats,
+    SlotInfo, SlotReason, SlotState, Slots, Version,
 };
 
 /// The version of the protocol that this crate speaks.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// The most bytes of model, tensor or echo data that one frame carries.
 pub const MAX_DATA: usize = 1024;

@@ -85,6 +85,35 @@ pub enum Request<'a> {
         /// 0 for success.
         code: u8,
     },
+    /// Since 1.1. A model of `len` bytes, with its signature if it has one, will follow for a slot in flash:
+    /// [`Response::Done`]. The board chooses the slot; the model that runs stays as it is.
+    FlashBegin {
+        /// Bytes of blob and signature.
+        len: u32,
+        /// [`CRC`](crate::CRC) of all of them.
+        crc: u32,
+    },
+    /// Since 1.1. The next bytes of the model for flash, without gaps: [`Response::Done`].
+    FlashChunk {
+        /// Where they begin.
+        offset: u32,
+        /// At most [`MAX_DATA`](crate::MAX_DATA) bytes.
+        #[serde(borrow, with = "serde_bytes")]
+        data: &'a [u8],
+    },
+    /// Since 1.1. All chunks are sent: read them back from flash, verify the model, run its golden check, and enter it
+    /// into its slot, to be tried at the next start. [`Response::Slots`]. Inputs that were set for a run are lost.
+    FlashEnd,
+    /// Since 1.1. What is in the slots: [`Response::Slots`].
+    GetSlots,
+    /// Since 1.1. Take the model that runs for good: [`Response::Slots`].
+    Confirm,
+    /// Since 1.1. Start the model that runs no more, but the other one: [`Response::Slots`]. It holds from the next start
+    /// on.
+    Revert,
+    /// Since 1.1. Start afresh, as after a loss of power: [`Response::Done`], then the link is there again once the board
+    /// answers [`Request::Hello`].
+    Restart,
 }
 
 /// What a run is watched for.
@@ -153,6 +182,15 @@ pub enum Response<'a> {
     /// During a run with [`Observe::Digests`] or [`Observe::Node`], with the sequence number of the run.
     #[serde(borrow)]
     Row(Row<'a>),
+    /// Since 1.1. To [`Request::FlashEnd`], [`Request::GetSlots`], [`Request::Confirm`] and [`Request::Revert`].
+    Slots(Slots),
+    /// The next bytes of the board's log (a defmt stream; the firmware's ELF file has its words), with sequence number 0,
+    /// before the answer to whatever request. Nobody asks for it, so a host that does not know it drops it.
+    Log {
+        /// At most [`MAX_DATA`](crate::MAX_DATA) bytes.
+        #[serde(borrow, with = "serde_bytes")]
+        data: &'a [u8],
+    },
 }
 
 /// What a board says of itself.
@@ -225,6 +263,88 @@ pub struct Loaded {
     pub inputs: u16,
     /// Outputs it has.
     pub outputs: u16,
+}
+
+/// The slots for models in a board's flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Slots {
+    /// Bytes of the largest model that a slot takes, its signature included.
+    pub model_bytes: u32,
+    /// The key that models have to be signed with: its first bytes.
+    pub key: Option<[u8; 8]>,
+    /// The slot that the model which runs came from; none if it came over the wire, or there is none.
+    pub running: Option<u8>,
+    /// What is in each.
+    pub slots: [SlotInfo; 2],
+    /// At the last start, the slot that was passed over for the older one, and why.
+    pub passed: Option<Passed>,
+}
+
+/// What is in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SlotInfo {
+    /// How far its model has come.
+    pub state: SlotState,
+    /// Counts installations: the model with the larger number is newer.
+    pub sequence: u32,
+    /// Bytes of blob and signature.
+    pub len: u32,
+    /// [`CRC`](crate::CRC) of all of them.
+    pub crc: u32,
+}
+
+/// A slot that was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Passed {
+    /// 0 or 1.
+    pub slot: u8,
+    /// Why.
+    pub why: SlotReason,
+}
+
+/// How far the model of a slot has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SlotState {
+    /// There is none.
+    Empty,
+    /// It was started so often, and is not confirmed.
+    Trial(u8),
+    /// It is confirmed.
+    Good,
+    /// It is not started any more.
+    Rejected(SlotReason),
+}
+
+/// Why a model in a slot is not started any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SlotReason {
+    /// Power failed while the board noted it.
+    Unknown,
+    /// It was started three times and never confirmed.
+    Trials,
+    /// The host asked for the other one.
+    Reverted,
+    /// Its bytes have changed in flash.
+    Crc,
+    /// It does not verify.
+    Blob,
+    /// It needs more memory than the board has.
+    Memory,
+    /// It has no golden check.
+    NoGolden,
+    /// It does not give the bits that its golden check wants.
+    Golden,
+    /// Its signature is missing or wrong.
+    Signature,
+    /// The flash failed.
+    Flash,
 }
 
 /// What a run cost.

@@ -3,7 +3,8 @@
 use carafe_protocol::frame::{encode, message, split};
 use carafe_protocol::{
     Accumulator, Arithmetics, BlobFault, Counter, CounterKind, Fault, Feed, FrameError, Info, Loaded, MAX_DATA,
-    MAX_FRAME, MAX_NAME, NodeTicks, Observe, Request, Response, Row, RunFault, RunStats, VERSION,
+    MAX_FRAME, MAX_NAME, NodeTicks, Observe, Passed, Request, Response, Row, RunFault, RunStats, SlotInfo, SlotReason,
+    SlotState, Slots, VERSION, Version,
 };
 use proptest::prelude::*;
 
@@ -22,6 +23,13 @@ fn requests(data: &[u8], n: u32) -> Vec<Request<'_>> {
         Request::GetProfile { index },
         Request::Reset,
         Request::Exit { code: n as u8 },
+        Request::FlashBegin { len: n, crc: !n },
+        Request::FlashChunk { offset: n, data },
+        Request::FlashEnd,
+        Request::GetSlots,
+        Request::Confirm,
+        Request::Revert,
+        Request::Restart,
     ]
 }
 
@@ -66,6 +74,20 @@ fn responses<'a>(data: &'a [u8], name: &'a str, n: u32) -> Vec<Response<'a>> {
             offset: u32::MAX,
             data,
         }),
+        Response::Slots(Slots {
+            model_bytes: n,
+            key: Some([0xFF; 8]),
+            running: Some(1),
+            slots: [SlotState::Trial(3), SlotState::Rejected(SlotReason::Flash)].map(|state| SlotInfo {
+                state,
+                sequence: n,
+                len: n,
+                crc: n,
+            }),
+            passed: Some(Passed { slot: 1, why: SlotReason::Golden }),
+        }),
+        Response::Fault(Fault::OtherKey { key: [0xFF; 8], signed: [0; 8] }),
+        Response::Log { data },
     ]
 }
 
@@ -97,25 +119,25 @@ fn every_message_fits_a_frame_at_its_largest_and_comes_back() {
     }
 }
 
-/// The bytes of version 1.0: a change of any of these is a change of the protocol.
+/// The bytes of version 1.0, and what 1.1 appends: a change of any of these is a change of the protocol.
 #[test]
 fn the_bytes_on_the_wire_are_these() {
     let wire = |seq, request: Request<'_>| encode(seq, &request, &mut [0; MAX_FRAME]).unwrap().to_vec();
     // Sequence number 1, variant 0, version 1.0, CRC: the example of docs/protocol.md.
-    let hello = wire(1, Request::Hello { version: VERSION });
+    let hello = wire(1, Request::Hello { version: Version { major: 1, minor: 0 } });
     assert_eq!(hello, [2, 1, 2, 1, 5, 0x38, 0x89, 0xE3, 0x80, 0], "{hello:02X?}");
     let kinds = requests(&[], 0).into_iter().map(|request| wire(1, request)).map(|bytes| {
         let mut inbox: Accumulator = Accumulator::new();
         feed(&mut inbox, &bytes);
         split(inbox.payload()).unwrap().1[0]
     });
-    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]);
+    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
     let kinds = responses(&[], "", 0).into_iter().map(|response| {
         let mut inbox: Accumulator = Accumulator::new();
         feed(&mut inbox, encode(1, &response, &mut [0; MAX_FRAME]).unwrap());
         split(inbox.payload()).unwrap().1[0]
     });
-    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9]);
+    assert_eq!(kinds.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9, 10, 7, 11]);
 }
 
 #[test]

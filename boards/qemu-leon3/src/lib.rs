@@ -17,19 +17,19 @@ pub use start::leave;
 pub use timer::Timer;
 pub use uart::print;
 
+/// RAM that the linker does not know of.
 #[cfg(feature = "runner")]
-const BANK_BYTES: usize = 5 << 20;
+const MORE: (usize, usize) = (0x4400_0000, 16 << 20);
 #[cfg(feature = "runner")]
-const ARENA_BYTES: usize = 6 << 20;
-
-#[cfg(feature = "runner")]
-static ROOM: carafe_emulated::Once<carafe_emulated::Room<BANK_BYTES, BANK_BYTES, ARENA_BYTES>> =
-    carafe_emulated::Room::new();
+static LENT: carafe_emulated::Once<()> = carafe_emulated::Once::new(());
 
 /// Serves the UART until the host asks to leave.
 #[cfg(feature = "runner")]
 pub fn serve(identity: Identity<'static>, ops: Registry<'static>, timer: Timer) -> ! {
-    let Some(room) = ROOM.take() else { leave(false) };
+    // SAFETY: the machine has 128 MB of RAM from 0x4000_0000 on, of which the linker uses the first half.
+    #[allow(unsafe_code)]
+    let memory = carafe_emulated::Given::of(unsafe { carafe_emulated::lend(&LENT, MORE.0, MORE.1) });
     timer::pulse();
-    leave(carafe_emulated::serve(identity, ops, uart::Uart::start(), timer, room.memory()))
+    let firmware = carafe_emulated::Firmware { identity, ops, timer, log: None, restart: start::restart };
+    leave(carafe_emulated::serve(firmware, uart::Uart::start(), memory, None))
 }

@@ -117,6 +117,17 @@ pub fn leave(well: bool) -> ! {
     }
 }
 
+/// Begins the program again: the machine can't be reset by a program. Memory that the linker does not know of stays as it
+/// is.
+#[cfg(feature = "runner")]
+pub fn restart() -> ! {
+    unsafe extern "C" {
+        fn _start() -> !;
+    }
+    // SAFETY: the code there makes stack, windows and zeroed memory anew, whatever they were.
+    unsafe { _start() }
+}
+
 /// Nothing in these programs panics (`cargo xtask size` holds the runner's firmware to that), but the language wants a
 /// handler.
 #[panic_handler]

@@ -20,7 +20,7 @@ mod timer;
 mod uart;
 
 use carafe_emulated::carafe::ops::ALL;
-use carafe_emulated::{Identity, Link, Once, Room, entry, leave, serve};
+use carafe_emulated::{Firmware, Given, Identity, Link, Once, Room, entry, leave, restart, serve};
 use timer::Timer;
 use uart::Uart;
 
@@ -33,5 +33,8 @@ entry!(main, Timer);
 
 fn main(timer: Timer) -> ! {
     let Some(room) = ROOM.take() else { leave(false) };
-    leave(serve(IDENTITY, ALL, Link::asked(Uart::start), timer, room.memory()))
+    // A slot would take more than there is: what is flashed is gone with the power, and `carafe flash` says so.
+    let memory = Given { models: room.memory(), flash: &mut [] };
+    let firmware = Firmware { identity: IDENTITY, ops: ALL, timer, log: None, restart };
+    leave(serve(firmware, Link::asked(Uart::start), memory, None))
 }

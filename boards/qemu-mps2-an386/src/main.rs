@@ -12,9 +12,14 @@
 //! qemu-system-arm -M mps2-an386 -display none -monitor none -serial none \
 //!     -semihosting-config enable=on,target=native,arg=link=console -kernel carafe-qemu-mps2-an386
 //! ```
+//!
+//! Models in flash outlive the emulator with `arg=flash=FILE` behind these.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
+
+#[cfg(feature = "log")]
+mod log;
 
 #[cfg(feature = "broken-kernel")]
 use carafe_broken_kernel::OPS;
@@ -24,8 +29,13 @@ use carafe_mps::{Identity, Timer, entry, serve};
 
 const IDENTITY: Identity<'static> = Identity { board: "qemu-mps2-an386", cpu: "cortex-m4" };
 
+#[cfg(feature = "log")]
+const LOG: Option<fn(&mut [u8]) -> usize> = Some(carafe_link_log::take);
+#[cfg(not(feature = "log"))]
+const LOG: Option<fn(&mut [u8]) -> usize> = None;
+
 entry!(main, Timer);
 
 fn main(timer: Timer) -> ! {
-    serve(IDENTITY, OPS, timer)
+    serve(IDENTITY, OPS, timer, LOG)
 }

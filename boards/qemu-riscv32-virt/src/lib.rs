@@ -15,19 +15,24 @@ pub use carafe_emulated::{entry, semihosting::print};
 pub use start::leave;
 pub use timer::Timer;
 
+/// RAM that the linker does not know of.
 #[cfg(feature = "runner")]
-const BANK_BYTES: usize = 5 << 20;
+const MORE: (usize, usize) = (0x8400_0000, 16 << 20);
 #[cfg(feature = "runner")]
-const ARENA_BYTES: usize = 6 << 20;
+static LENT: carafe_emulated::Once<()> = carafe_emulated::Once::new(());
 
+/// Bytes of what the host may say: a path in which flash outlives the emulator, and the link.
 #[cfg(feature = "runner")]
-static ROOM: carafe_emulated::Once<carafe_emulated::Room<BANK_BYTES, BANK_BYTES, ARENA_BYTES>> =
-    carafe_emulated::Room::new();
+const SAID: usize = 4096 + 64;
 
 /// Serves the link that the host asks for, UART or semihosting's console, until it asks to leave.
 #[cfg(feature = "runner")]
 pub fn serve(identity: Identity<'static>, ops: Registry<'static>, timer: Timer) -> ! {
-    let Some(room) = ROOM.take() else { leave(false) };
-    let link = carafe_emulated::Link::asked(uart::Uart::start);
-    leave(carafe_emulated::serve(identity, ops, link, timer, room.memory()))
+    // SAFETY: the machine has 128 MB of RAM from 0x8000_0000 on, of which the linker uses the first half.
+    #[allow(unsafe_code)]
+    let memory = carafe_emulated::Given::of(unsafe { carafe_emulated::lend(&LENT, MORE.0, MORE.1) });
+    let said = carafe_emulated::semihosting::CommandLine::<SAID>::read();
+    let link = carafe_emulated::Link::said(&said, uart::Uart::start);
+    let firmware = carafe_emulated::Firmware { identity, ops, timer, log: None, restart: start::restart };
+    leave(carafe_emulated::serve(firmware, link, memory, said.value(b"flash=")))
 }

@@ -7,6 +7,8 @@ use vcell::VolatileCell;
 /// "Test finisher": what is written there ends the machine.
 const FINISHER: *const VolatileCell<u32> = 0x0010_0000 as *const VolatileCell<u32>;
 const PASS: u32 = 0x5555;
+#[cfg(feature = "runner")]
+const RESET: u32 = 0x7777;
 /// With the code 1 in the upper half.
 const FAIL: u32 = 0x1_3333;
 
@@ -41,6 +43,16 @@ pub fn leave(well: bool) -> ! {
     let finisher = unsafe { &*FINISHER };
     loop {
         finisher.set(if well { PASS } else { FAIL });
+    }
+}
+
+/// Resets the machine; the emulator loads the program again, and leaves other memory as it is.
+#[cfg(feature = "runner")]
+pub fn restart() -> ! {
+    // SAFETY: the machine has this register.
+    let finisher = unsafe { &*FINISHER };
+    loop {
+        finisher.set(RESET);
     }
 }
 

@@ -80,6 +80,12 @@ fn inputs<'a>(model: &'a Model<'_>) -> impl Iterator<Item = carafe::TensorIo> + 
     (0..model.inputs()).map_while(|i| model.input(i))
 }
 
+/// Bytes of memory that a run takes: arena, second scratch memory, state, and inputs that wait to be pushed.
+pub(crate) fn memory_bytes(model: &Model<'_>) -> usize {
+    let all = [model.arena_bytes(), model.fast_bytes(), model.state_bytes(), staged_bytes(model)];
+    all.into_iter().fold(0, usize::saturating_add)
+}
+
 /// Bytes of the inputs that the model takes row by row: they wait beside the arena until they are asked for.
 pub(crate) fn staged_bytes(model: &Model<'_>) -> usize {
     inputs(model).filter(|io| is_pushed(model, io)).fold(0, |sum, io| sum.saturating_add(io.bytes))

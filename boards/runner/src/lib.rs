@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! A board with flash to spare gives it two slots for models ([`Runner::with_slots`]); it then starts with the model that
+//! is in them. `docs/flashing.md` has the way of a model into flash.
+//!
 //! There is no allocation and no panic, and nothing that arrives on the link can wedge it: whatever comes, the runner
 //! reads on. What it borrows says what it can do: without a model it has both banks of memory, with one it has the
 //! other bank, and during a run the arena belongs to that run. `docs/protocol.md` has the protocol.
@@ -32,10 +35,12 @@ mod core_api;
 mod log;
 mod outside;
 mod serve;
+mod store;
 mod transfer;
 
 pub use carafe;
 pub use carafe_protocol::{Counter, CounterKind};
+pub use carafe_slots;
 pub use serve::Runner;
 
 /// Who the board is.
@@ -115,4 +120,6 @@ pub enum Ending {
     },
     /// The link has ended, or failed.
     LinkLost,
+    /// The host wants the board to start afresh, as after a loss of power: reset it.
+    Restart,
 }

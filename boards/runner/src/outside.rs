@@ -15,6 +15,8 @@ use crate::log::log;
 const PROFILE_NODES: usize = 128;
 /// Bytes taken from the link at a time.
 const READ: usize = 64;
+/// Bytes of the board's log sent at a time.
+const LOG: usize = 128;
 /// A frame that says no more than [`Response::Garbled`].
 const SMALL_FRAME: usize = 16;
 
@@ -37,6 +39,8 @@ pub(crate) struct Outside<L, C> {
     pub rows: u32,
     pub profile: heapless::Vec<NodeTicks, PROFILE_NODES>,
     begun: u64,
+    /// Takes what the board has logged; see [`crate::Runner::logging`].
+    pub log: Option<fn(&mut [u8]) -> usize>,
 }
 
 impl<L: Read + Write, C: Clock> Outside<L, C> {
@@ -52,6 +56,7 @@ impl<L: Read + Write, C: Clock> Outside<L, C> {
             rows: 0,
             profile: heapless::Vec::new(),
             begun: 0,
+            log: None,
         }
     }
 
@@ -60,6 +65,7 @@ impl<L: Read + Write, C: Clock> Outside<L, C> {
         if let Response::Fault(_fault) = response {
             log!("request {} refused: {}", self.seq, _fault);
         }
+        self.send_log()?;
         self.answer = match self.post(response) {
             Err(SendError::Lost) => return Err(Lost),
             Ok(len) => len,
@@ -70,6 +76,21 @@ impl<L: Read + Write, C: Clock> Outside<L, C> {
         };
         self.answered = Some(self.seq);
         Ok(())
+    }
+
+    /// What has been logged so far goes out before the answer: whoever waits for that has it then.
+    fn send_log(&mut self) -> Result<(), Lost> {
+        let Some(take) = self.log else { return Ok(()) };
+        let mut room = [0; LOG];
+        loop {
+            let taken = take(&mut room);
+            let data = room.get(..taken).unwrap_or_default();
+            if data.is_empty() {
+                return Ok(());
+            }
+            let frame = encode(0, &Response::Log { data }, &mut self.outbox).map_err(|_| Lost)?;
+            send(&mut self.link, frame)?;
+        }
     }
 
     fn post(&mut self, response: &Response<'_>) -> Result<usize, SendError> {

@@ -5,25 +5,30 @@ use core::cell::RefCell;
 
 use carafe::{Model, Registry, Session};
 use carafe_protocol::{Fault, Info, MAX_DATA, MAX_NAME, NodeTicks, Observe, Request, Response, RunStats, VERSION};
+use carafe_slots::embedded_storage::nor_flash::NorFlash;
+use carafe_slots::{NoFlash, Slot, Slots};
 use embedded_io::{Read, Write};
 
 use crate::core_api::{self, Watch};
 use crate::log::log;
 use crate::outside::{Inbox, Lost, Outside};
+use crate::store::{Policy, Store};
 use crate::transfer::{Transfer, wire};
 use crate::{Clock, Ending, Identity, Memory, Stack};
 
 /// A firmware's body; see the [crate] documentation.
-pub struct Runner<'a, L, C, S> {
+pub struct Runner<'a, L, C, S, F = NoFlash> {
     identity: Identity<'a>,
     registry: Registry<'a>,
     outside: RefCell<Outside<L, C>>,
     stack: S,
     memory: Memory<'a>,
+    slots: Option<Slots<F>>,
+    policy: Policy,
 }
 
 /// What all levels share.
-struct Desk<'d, L, C, S> {
+struct Desk<'d, L, C, S, F> {
     identity: Identity<'d>,
     registry: Registry<'d>,
     /// Of each bank and of the arena: what the board has.
@@ -34,6 +39,9 @@ struct Desk<'d, L, C, S> {
     outside: &'d RefCell<Outside<L, C>>,
     stack: S,
     transfer: Option<Transfer>,
+    store: Store<F>,
+    /// The slot that the present model came from.
+    running: Option<Slot>,
 }
 
 /// Why a level was left.
@@ -44,6 +52,8 @@ enum Turn {
     Forget,
     /// A whole model has arrived in this bank.
     Candidate { bank: usize, len: usize },
+    /// A whole model has arrived in flash.
+    FlashEnd,
     /// The run is over; the request that ends it has been kept.
     NextRun,
 }
@@ -59,10 +69,18 @@ impl From<Lost> for Turn {
 struct Placed {
     bank: usize,
     len: usize,
+    /// Where it came from, if that was flash.
+    slot: Option<Slot>,
+}
+
+impl From<crate::store::Found> for Placed {
+    fn from(found: crate::store::Found) -> Self {
+        Self { bank: found.bank, len: found.len, slot: Some(found.slot) }
+    }
 }
 
 impl<'a, L: Read + Write, C: Clock, S: Stack> Runner<'a, L, C, S> {
-    /// A runner without a model. `registry` has the ops that the firmware links.
+    /// A runner without a model, and without flash. `registry` has the ops that the firmware links.
     pub fn new(
         identity: Identity<'a>,
         registry: Registry<'a>,
@@ -71,12 +89,38 @@ impl<'a, L: Read + Write, C: Clock, S: Stack> Runner<'a, L, C, S> {
         stack: S,
         memory: Memory<'a>,
     ) -> Self {
-        Self { identity, registry, outside: RefCell::new(Outside::new(link, clock)), stack, memory }
+        let outside = RefCell::new(Outside::new(link, clock));
+        Self { identity, registry, outside, stack, memory, slots: None, policy: Policy::default() }
+    }
+
+    /// With slots for models in flash: the runner starts with the model that is in them. `None` is as before.
+    pub fn with_slots<F: NorFlash>(self, slots: Option<Slots<F>>) -> Runner<'a, L, C, S, F> {
+        let Self { identity, registry, outside, stack, memory, slots: _, policy } = self;
+        Runner { identity, registry, outside, stack, memory, slots, policy }
+    }
+}
+
+impl<L: Read + Write, C: Clock, S: Stack, F: NorFlash> Runner<'_, L, C, S, F> {
+    /// Takes models only that this key has signed, into flash and over the wire.
+    #[cfg(feature = "signed")]
+    #[must_use]
+    pub fn with_key(mut self, key: carafe_slots::Key) -> Self {
+        self.policy.key = Some(key);
+        self
+    }
+
+    /// The same with a log that goes over the link, between answers. `take` fills the room it is given with what has
+    /// been logged since, and says how many bytes that were; they are defmt's, as its logger encodes them.
+    #[must_use]
+    pub fn logging(mut self, take: fn(&mut [u8]) -> usize) -> Self {
+        self.outside.get_mut().log = Some(take);
+        self
     }
 
     /// Serves the link until the host asks to leave or the link ends.
     pub fn serve(self) -> Ending {
-        let Self { identity, registry, outside, stack, memory: Memory { banks: [bank0, bank1], arena } } = self;
+        let Self { identity, registry, outside, stack, memory: Memory { banks: [bank0, bank1], arena }, slots, policy } =
+            self;
         let mut desk = Desk {
             identity,
             registry,
@@ -86,17 +130,22 @@ impl<'a, L: Read + Write, C: Clock, S: Stack> Runner<'a, L, C, S> {
             outside: &outside,
             stack,
             transfer: None,
+            store: Store::new(slots, policy),
+            running: None,
         };
-        let mut placed: Option<Placed> = None;
+        let mut placed: Option<Placed> = desk.store.boot(registry, [&mut *bank0, &mut *bank1], arena).map(Placed::from);
         // The model that a candidate would replace; it returns if the candidate does not verify.
         let mut before: Option<Placed> = None;
         let mut announce = false;
         loop {
+            desk.running = placed.and_then(|placed| placed.slot);
             let turn = match placed {
                 None => desk.without_model([&mut *bank0, &mut *bank1]).unwrap_or_else(Turn::from),
-                Some(Placed { bank, len }) => {
+                Some(Placed { bank, len, .. }) => {
                     let (own, other) = if bank == 0 { (&*bank0, &mut *bank1) } else { (&*bank1, &mut *bank0) };
-                    match Model::verify(own.get(..len).unwrap_or_default(), desk.registry) {
+                    let own = own.get(..len).unwrap_or_default();
+                    let verified = Model::verify(own, desk.registry).map_err(core_api::blob_fault);
+                    match verified.and_then(|model| desk.store.policy.check(own).map(|()| model)) {
                         Ok(model) => {
                             before = None;
                             let announced = if core::mem::take(&mut announce) {
@@ -112,7 +161,7 @@ impl<'a, L: Read + Write, C: Clock, S: Stack> Runner<'a, L, C, S> {
                         Err(error) => {
                             placed = before.take();
                             let announced = core::mem::take(&mut announce);
-                            match announced.then(|| desk.refuse(core_api::blob_fault(error))) {
+                            match announced.then(|| desk.refuse(error)) {
                                 Some(Err(lost)) => Turn::from(lost),
                                 _ => continue,
                             }
@@ -125,8 +174,24 @@ impl<'a, L: Read + Write, C: Clock, S: Stack> Runner<'a, L, C, S> {
                 Turn::Forget => placed = None,
                 Turn::Candidate { bank, len } => {
                     before = placed.filter(|old| old.bank != bank);
-                    placed = Some(Placed { bank, len });
+                    placed = Some(Placed { bank, len, slot: None });
                     announce = true;
+                }
+                Turn::FlashEnd => {
+                    // Into the bank that the present model is not in, if that is large enough.
+                    let len = desk.store.arrived();
+                    let beside = placed.map_or(0, |placed| 1 - placed.bank.min(1));
+                    let bank_bytes = if beside == 0 { bank0.len() } else { bank1.len() };
+                    let beside = if len <= bank_bytes { beside } else { 1 - beside };
+                    let bank = if beside == 0 { &mut *bank0 } else { &mut *bank1 };
+                    let entered = desk.store.enter(registry, bank, arena);
+                    if placed.is_some_and(|placed| placed.bank == beside) {
+                        placed = desk.store.reload([&mut *bank0, &mut *bank1]).map(Placed::from);
+                        desk.running = placed.and_then(|placed| placed.slot);
+                    }
+                    if let Err(Lost) = desk.slots_or(entered) {
+                        return Ending::LinkLost;
+                    }
                 }
                 Turn::NextRun => {}
             }
@@ -134,7 +199,7 @@ impl<'a, L: Read + Write, C: Clock, S: Stack> Runner<'a, L, C, S> {
     }
 }
 
-impl<L: Read + Write, C: Clock, S: Stack> Desk<'_, L, C, S> {
+impl<L: Read + Write, C: Clock, S: Stack, F: NorFlash> Desk<'_, L, C, S, F> {
     fn without_model(&mut self, mut banks: [&mut [u8]; 2]) -> Result<Turn, Lost> {
         loop {
             match self.inbox.next(self.outside)? {
@@ -253,8 +318,7 @@ impl<L: Read + Write, C: Clock, S: Stack> Desk<'_, L, C, S> {
         arena: &mut [u8],
     ) -> Result<Turn, Lost> {
         let staged = core_api::staged_bytes(model);
-        let all = [model.arena_bytes(), model.fast_bytes(), model.state_bytes(), staged];
-        let all = all.into_iter().fold(0, usize::saturating_add);
+        let all = core_api::memory_bytes(model);
         let too_small = Fault::ArenaTooSmall { need: wire(all), have: wire(self.arena_bytes) };
         let split = arena.split_at_mut_checked(model.arena_bytes()).and_then(|(main, rest)| {
             let (fast, staging) = rest.split_at_mut_checked(model.fast_bytes())?;
@@ -309,6 +373,7 @@ impl<L: Read + Write, C: Clock, S: Stack> Desk<'_, L, C, S> {
                                 stack_bytes: self.stack.used(),
                                 rows: self.unwatch(),
                             };
+                            log!("run of {} steps took {} ticks", stats.steps, stats.ticks);
                             let output = run.output(0).unwrap_or_default();
                             let output = if output.len() <= MAX_DATA { output } else { &[] };
                             self.answer(&Response::Ran { stats, output })?;
@@ -363,9 +428,42 @@ impl<L: Read + Write, C: Clock, S: Stack> Desk<'_, L, C, S> {
                 self.answer(&Response::Done)?;
                 return Ok(Some(Turn::End(Ending::Exit { code })));
             }
+            Request::FlashBegin { len, crc } => {
+                let begun = self.store.begin(len, crc, self.bank_bytes.into_iter().fold(0, usize::max));
+                self.done(begun)?;
+            }
+            Request::FlashChunk { offset, data } => {
+                let taken = self.store.chunk(offset, data);
+                self.done(taken)?;
+            }
+            Request::FlashEnd => match self.store.complete() {
+                Ok(()) => return Ok(Some(Turn::FlashEnd)),
+                Err(fault) => self.refuse(fault)?,
+            },
+            Request::GetSlots => self.slots_or(Ok(()))?,
+            Request::Confirm => {
+                let confirmed = self.store.confirm(self.running);
+                self.slots_or(confirmed)?;
+            }
+            Request::Revert => {
+                let reverted = self.store.revert(self.running);
+                self.slots_or(reverted)?;
+            }
+            Request::Restart => {
+                self.answer(&Response::Done)?;
+                return Ok(Some(Turn::End(Ending::Restart)));
+            }
             _ => self.refuse(Fault::UnknownRequest)?,
         }
         Ok(None)
+    }
+
+    /// Answers with what is in the slots, or why something could not be done to them.
+    fn slots_or(&mut self, result: Result<(), Fault>) -> Result<(), Lost> {
+        match result.and_then(|()| self.store.status(self.running)) {
+            Ok(slots) => self.answer(&Response::Slots(slots)),
+            Err(fault) => self.refuse(fault),
+        }
     }
 
     fn introduce(&self) -> Result<(), Lost> {

@@ -8,6 +8,8 @@ use carafe_hil::bench::{self, Flavor, Measurement};
 use serde::Serialize;
 
 use super::convert::macs;
+use super::profile;
+use crate::failure::Usage;
 use crate::ui::{DIM, HEADING, Ui};
 use crate::words::{self, Align};
 use crate::{board, files};
@@ -16,7 +18,8 @@ use crate::{board, files};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Instructions are counted exactly, on an emulator; they are no cycles. On the host there are times in place of \
-                  them, by the wall clock of this machine.\n\nExamples:\n  carafe bench kws.carafe --board \
+                  them, by the wall clock of this machine; on a board without a firmware for single models, what its own \
+                  counter says over the link (see `carafe profile`).\n\nExamples:\n  carafe bench kws.carafe --board \
                   qemu-mps2-an386\n  carafe bench kws.carafe --board host"
 )]
 pub struct Args {
@@ -79,6 +82,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
+    if !args.board.bench && args.board.takes_models() {
+        return by_link(args, &blob, &model, ui);
+    }
     ui.note(&format!(
         "building a firmware for {} in {}",
         args.file.display(),
@@ -92,6 +98,25 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let found = found.with_context(|| args.file.display().to_string())?;
     let json = Json { small: args.small, ..json(args.board, &model, &found, programs.count.display().to_string()) };
     ui.answer(&json, || text(&json, ui))
+}
+
+/// On a board without programs of its own for this: by the counter of the firmware that takes models.
+fn by_link(args: &Args, blob: &[u8], model: &Model<'_>, ui: &Ui) -> anyhow::Result<()> {
+    let board = args.board;
+    if args.small {
+        return Err(Usage(format!(
+            "{}: `--small` builds a firmware for the model, and there is none there yet",
+            board.name
+        ))
+        .into());
+    }
+    ui.note(&format!(
+        "{} has no firmware for a single model: measured over the link, by the one that takes all models; flash is not told",
+        board.name
+    ));
+    let found = profile::measure(board, None, blob, model, &profile::noise(model, 1), ui)
+        .with_context(|| args.file.display().to_string())?;
+    ui.answer(&found, || profile::text(&found, ui))
 }
 
 /// What an op is: kind, name, shape of the result, multiply-accumulates.

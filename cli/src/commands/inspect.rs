@@ -1,20 +1,21 @@
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use carafe::arithmetic::{Arithmetic, Native, Tflite};
 use carafe::blob::{Cpu, StringKind, region};
 use carafe::ops::ConvRecord;
 use carafe::{Model, Node, OpCode};
 use carafe_converter::plan::{Alive, Use};
+use carafe_slots::{SignatureError, Trailer};
 use serde::Serialize;
 
 use super::convert::macs;
-use crate::files;
 use crate::memory::{self, Memory};
 use crate::plan_map::{self, Map};
 use crate::tensors::{self, Io};
 use crate::ui::{DIM, HEADING, Ui};
 use crate::words::{self, Align};
+use crate::{files, keys};
 
 /// Show what is in a blob: inputs and outputs, ops, memory
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,9 @@ pub struct Args {
     /// Draw the plan into a file
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
+    /// A public key that the blob has to be signed with; anything else is an error
+    #[arg(long, value_name = "FILE.pub")]
+    key: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -45,9 +49,19 @@ struct Json {
     inputs: Vec<Io>,
     outputs: Vec<Io>,
     labels: Vec<String>,
+    /// The signature behind the blob; none if it is not signed.
+    signature: Option<Signature>,
     ops: Vec<Op>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
+}
+
+#[derive(Serialize)]
+struct Signature {
+    /// The key that has signed it, as it says.
+    key_id: String,
+    /// True if it is that of `--key`, and fits; none without one.
+    valid: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +144,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
+    let signature = signature(args, &blob)?;
     let memory = memory::follow(&model).with_context(|| format!("{}: can't be followed", args.file.display()))?;
     let strings = model.strings();
     let json = Json {
@@ -150,6 +165,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         inputs: tensors::inputs(&model),
         outputs: tensors::outputs(&model),
         labels: strings.filter(|s| s.0 == StringKind::Label).map(|s| s.2.to_owned()).collect(),
+        signature,
         ops: (0..model.nodes()).filter_map(|n| op(&model, &memory, n)).collect(),
         plan: args.plan.then(|| plan(&model, &memory)),
     };
@@ -162,6 +178,25 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         let drawn = if args.plan { plan_map::text(&map(), ui.width) } else { String::new() };
         text(&json, ui) + &drawn
     })
+}
+
+/// The signature, held against the key if there is one.
+fn signature(args: &Args, file: &[u8]) -> anyhow::Result<Option<Signature>> {
+    let trailer = Trailer::split(file).and_then(|(_, trailer)| trailer);
+    let mut valid = None;
+    if let Some(path) = &args.key {
+        let key = keys::read_public(path)?;
+        let (file_name, id) = (args.file.display(), keys::id(&key));
+        match keys::device_key(&key).check(file) {
+            Ok(()) => valid = Some(true),
+            Err(SignatureError::Unsigned) => bail!("{file_name}: is not signed; sign it by `carafe sign`"),
+            Err(SignatureError::OtherKey { key }) => {
+                bail!("{file_name}: is signed with key {}, not with {id}", carafe_hil::key_id(&key))
+            }
+            Err(_) => bail!("{file_name}: has changed since it was signed with key {id}"),
+        }
+    }
+    Ok(trailer.map(|trailer| Signature { key_id: carafe_hil::key_id(&trailer.key), valid }))
 }
 
 fn op(model: &Model<'_>, memory: &Memory, n: u16) -> Option<Op> {
@@ -272,6 +307,14 @@ fn text(json: &Json, ui: &Ui) -> String {
     }
     line("weights", format!("{} bytes", words::count(json.weights_bytes)));
     line("blob", format!("{} bytes", words::count(json.blob_bytes)));
+    line(
+        "signed",
+        match &json.signature {
+            Some(Signature { key_id, valid: Some(true) }) => format!("with key {key_id}: it fits"),
+            Some(Signature { key_id, .. }) => format!("with key {key_id}, as it says; --key checks it"),
+            None => "no".to_owned(),
+        },
+    );
     line("work", format!("{} multiply-accumulates in {} steps", words::macs(json.macs), words::count(json.steps)));
     let sides = [("input", &json.inputs), ("output", &json.outputs)];
     for (what, io) in sides.into_iter().flat_map(|(what, all)| all.iter().map(move |io| (what, io))) {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use carafe::blob::{StringKind, golden_byte};
+use carafe::blob::StringKind;
 use carafe::{Model, OpCode};
 use carafe_boards::{Board, How};
 use carafe_hil::{Finding, LayerDiff, Target};
@@ -129,7 +129,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let model = files::verify(&args.file, &blob)?;
     let count = usize::try_from(args.samples).unwrap_or(usize::MAX);
     let samples = if args.input.is_empty() {
-        (0..args.samples).map(|i| noise(&model, args.seed.wrapping_add(i))).collect()
+        (0..args.samples).map(|i| super::profile::noise(&model, args.seed.wrapping_add(i))).collect()
     } else {
         args.input.read_many(&args.file, &model, count, ui)?
     };
@@ -156,14 +156,6 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     };
     ui.answer(&json, || text(&json, ui))?;
     if json.same { Ok(()) } else { Err(Reported.into()) }
-}
-
-/// Bytes of every value for each input.
-fn noise(model: &Model<'_>, seed: u32) -> Vec<Vec<u8>> {
-    // Not the seeds beside each other: they would give the same bytes, moved by one.
-    let mut bytes = (0..).map(|i| golden_byte(seed.wrapping_mul(0x9E37_79B9), i));
-    let sizes = (0..model.inputs()).filter_map(|i| model.input(i)).map(|io| io.bytes);
-    sizes.map(|n| bytes.by_ref().take(n).collect()).collect()
 }
 
 fn op(model: &Model<'_>, index: u16) -> Op {

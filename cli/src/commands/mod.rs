@@ -6,9 +6,14 @@ pub mod completions;
 pub mod convert;
 pub mod demo;
 pub mod eval;
+pub mod flash;
 pub mod inspect;
+pub mod keygen;
 pub mod layer_diff;
+pub mod profile;
 pub mod run;
+pub mod sign;
+pub mod test;
 
 mod check;
 mod pace;

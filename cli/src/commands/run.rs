@@ -29,6 +29,9 @@ pub struct Args {
     labels: Option<PathBuf>,
     #[command(flatten)]
     board: BoardArgs,
+    /// Print what the board logs meanwhile, to standard error: its firmware is built with logs
+    #[arg(long, help_heading = "Board")]
+    log: bool,
 }
 
 /// Answers that are named.
@@ -41,7 +44,12 @@ struct Json {
     top: Vec<Answer>,
     arena_bytes: usize,
     arena_high_water: usize,
+    /// Below the runner's frame; none if the board can't tell.
+    stack_bytes: Option<usize>,
     steps: u32,
+    /// That the board logged, with `--log`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Vec<LogLine>>,
     /// That loading and running took on this computer; of the board's own speed they say nothing.
     seconds: f64,
 }
@@ -52,6 +60,14 @@ struct Output {
     shape: Vec<u16>,
     raw: Vec<i16>,
     values: Vec<f32>,
+}
+
+#[derive(Serialize)]
+struct LogLine {
+    level: String,
+    /// By the board's clock.
+    time: String,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -76,14 +92,25 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let labels = labels(args.labels.as_deref(), &model)?;
 
     let board = args.board.board;
-    let mut target = board::open(board, args.board.firmware.as_deref(), ui)?;
+    let mut target = if args.log {
+        board::open_logging(board, args.board.firmware.as_deref(), ui)?
+    } else {
+        board::open(board, args.board.firmware.as_deref(), ui)?
+    };
     let begun = Instant::now();
     // A large model takes seconds there.
     let meter = (board.how != How::Host).then(|| ui.meter(&format!("run on {}", board.name), 0));
     target.load(&blob)?;
     let slices: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-    let outcome = target.exec(&Case::of(&slices), board::LIMIT)?;
+    let outcome = target.exec(&Case::of(&slices), board::LIMIT);
     drop(meter);
+    // What it logged is wanted most of all when it failed.
+    let lines = if args.log { target.log()? } else { vec![] };
+    if !ui.json {
+        lines.iter().for_each(|line| ui.log(&line.to_string()));
+    }
+    let outcome = outcome?;
+    let line = |line: carafe_hil::LogLine| LogLine { level: line.level, time: line.time, text: line.text };
     let outputs: Vec<Output> = tensors::outputs(&model)
         .into_iter()
         .zip(&outcome.outputs)
@@ -104,7 +131,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         outputs,
         arena_bytes: outcome.arena_bytes,
         arena_high_water: outcome.arena_high_water,
+        stack_bytes: outcome.stack_bytes,
         steps: outcome.steps,
+        log: args.log.then(|| lines.into_iter().map(line).collect()),
         seconds: begun.elapsed().as_secs_f64(),
     };
     ui.answer(&json, || text(&json, ui))
@@ -156,9 +185,11 @@ fn text(json: &Json, ui: &Ui) -> String {
         }
     }
     let steps = words::count(json.steps);
-    let arena = words::count(json.arena_bytes);
+    let (arena, used) = (words::count(json.arena_bytes), words::count(json.arena_high_water));
+    let stack = json.stack_bytes.map_or_else(String::new, |n| format!(", {} bytes of stack", words::count(n)));
     text.push_str(&format!(
-        "  {DIM}on {}, {steps} steps in an arena of {arena} bytes; loaded and run in {:.1} s{DIM:#}\n",
+        "  {DIM}on {}, {steps} steps in an arena of {arena} bytes, {used} of them used{stack}; loaded and run in {:.1} \
+         s{DIM:#}\n",
         json.board, json.seconds
     ));
     text

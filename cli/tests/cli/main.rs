@@ -10,3 +10,5 @@ mod interrupt;
 mod json;
 mod layer_diff;
 mod plan;
+mod profile;
+mod suite;

@@ -9,7 +9,7 @@ use carafe::record::Record;
 use super::net::Net;
 
 /// A step: the choice of it, looking up its node, lending it its rows.
-const STEP: u64 = 2_000;
+const STEP: u64 = 1_500;
 
 /// Instructions of node `n`, if a step makes `band` rows.
 pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
@@ -25,13 +25,26 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
         _ if need.view => 0,
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
-            // Tiles of three pixels, two channels: 17 instructions for four inputs, and 12 to widen them. Where a window
-            // has more than one tap, tiles keep to rows, and the first and last pixel is brought tap by tap.
+            // Tiles of three pixels, two channels: 17 instructions for four inputs, and 12 to widen them; of two pixels, 13.
+            // Where a window has one tap, tiles go on from row to row. Where it has more, they keep to rows, and the first
+            // and last pixel is brought tap by tap, but for narrow rows, whose lines are copied with their padding.
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
-            let (rows, alone) = if taps == 1 { (1, 0) } else { (band, 2.min(w)) };
-            let tiles =
-                rows * ((pixels / rows - alone) / 3) + (rows * ((pixels / rows - alone) % 3 + alone)).div_ceil(3);
-            tiles * (c * (inputs * 22 / 10 + 24) + 3 * inputs) + rows * alone * (4 * inputs + 60 * taps + 300)
+            let line = (w * u64::from(r.stride_w) + u64::from(r.kernel_w)) * u64::from(node.in0.c);
+            let copied = taps > 1 && line * u64::from(r.kernel_h) <= 256;
+            let (rows, alone) = match taps {
+                1 => (1, 0),
+                _ if copied => (band, 0),
+                _ => (band, 2.min(w)),
+            };
+            let inside = pixels / rows - alone;
+            let [threes, twos] = if alone == 0 { tiles(inside) } else { [inside / 3, 0] };
+            let [more, rest] = if alone == 0 { [0; 2] } else { tiles(rows * (inside % 3 + alone)) };
+            let lines = if copied { band * u64::from(r.kernel_h) * 90 } else { 0 };
+            2_000
+                + (rows * threes + more) * (c * (inputs * 17 / 8 + 24) + 3 * inputs)
+                + (rows * twos + rest) * (c * (inputs * 13 / 8 + 24) + 3 * inputs)
+                + rows * alone * (4 * inputs + 60 * taps + 300)
+                + lines
         }
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == QUADS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
@@ -57,8 +70,14 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
                 // Planes of four channels: 23 instructions for 16 elements; 28 for two results.
                 let lines = (band - 1) * u64::from(r.stride_h) + 3;
                 let columns = w * u64::from(r.stride_w) + 2;
-                let channel = 25 + band * (12 + w / 2 * 28 + w % 2 * 24);
-                800 + 60 * lines + c / 4 * (70 + lines * (30 + columns * 23 / 4) + 4 * channel)
+                let (line, channel) = match w {
+                    // All results of a row at once.
+                    5 | 6 if [r.stride_h, r.stride_w, r.pad_left] == [1; 3] && node.in0.w == y.w => {
+                        (w * 10, 13 + band * (7 + 11 * w))
+                    }
+                    _ => (30 + columns * 23 / 4, 25 + band * (12 + w / 2 * 28 + w % 2 * 24)),
+                };
+                800 + 60 * lines + c / 4 * (80 + lines * line + 4 * channel)
             } else {
                 // Weights are widened, taps are looked for where windows touch the border, pixels are made by fours.
                 taps * c * 3 / 2 + band * 3 * (300 + 20 * taps) + pixels * c * (2 * taps + 6)
@@ -80,4 +99,13 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
         _ => pixels * c * 10,
     };
     steps * (STEP + step)
+}
+
+/// Tiles of three pixels and of two that make so many: those of `carafe_cpu::Alike`.
+fn tiles(pixels: u64) -> [u64; 2] {
+    match (pixels / 3, pixels % 3) {
+        (threes, 2) => [threes, 1],
+        (threes @ 1.., 1) => [threes - 1, 2],
+        (threes, rest) => [threes, rest],
+    }
 }

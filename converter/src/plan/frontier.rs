@@ -16,7 +16,7 @@ const REPORTED: usize = 10;
 const WORTH: u64 = 200;
 /// Limits, in percent of the smallest plan with scratch, up to which ladders are climbed one after the other: greed that
 /// knows its limit finds better plans than greed that does not.
-const STAGES: [u64; 4] = [110, 125, 150, 200];
+const STAGES: [u64; 5] = [110, 125, 133, 150, 200];
 
 /// A plan with its price.
 #[derive(Clone, Debug)]

@@ -27,9 +27,11 @@ struct TileArguments {
     channels_end: *const u8,
     weights: *const u8,
     /// The routine's own.
-    entry: u32,
-    /// How many tiles.
+    own: [u32; 2],
+    /// Tiles of three pixels.
     tiles: usize,
+    /// Those of two, behind them: the third pixel goes where the first goes, which is written last.
+    twos: usize,
 }
 
 /// What `carafe_tiles` has besides.
@@ -57,8 +59,8 @@ struct TilesArguments {
 }
 
 unsafe extern "C" {
-    fn carafe_tile(arguments: *const TileArguments);
-    fn carafe_tiles(arguments: *const TilesArguments);
+    fn carafe_tile(arguments: TileArguments);
+    fn carafe_tiles(arguments: TilesArguments);
     fn carafe_widen(to: *mut u32, x: *const u8, end: *const u8);
     fn carafe_fill(to: *mut u8, byte: u32, bytes: usize);
     fn carafe_copy(to: *mut u8, from: *const u8, bytes: usize);
@@ -67,7 +69,9 @@ unsafe extern "C" {
     fn carafe_depthwise(arguments: *mut DepthwiseArguments);
     fn carafe_add(a: *mut u8, b: *const u8, bytes: usize, arguments: *const AddArguments);
     fn carafe_sum(acc: *mut [u8; 4], pixels: *const u8, step: usize, count: usize);
-    fn carafe_slide(arguments: *const SlideArguments);
+    fn carafe_slide(arguments: SlideArguments);
+    fn carafe_slide_five(arguments: SlideArguments);
+    fn carafe_slide_six(arguments: SlideArguments);
     fn carafe_dense(
         x: *const u8,
         end: *const u8,
@@ -103,6 +107,8 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         return None;
     }
     let (x, channels) = (x.as_ptr(), channels.as_ptr());
+    // A third pixel that is the first one is none.
+    let twos = usize::from(third == first);
     Some(TileArguments {
         x,
         end: x.wrapping_add(inputs / 2 * PIXELS),
@@ -113,24 +119,25 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         shift: u32::from(put.shift),
         channels_end: channels.wrapping_add(16 * pairs),
         weights: weights.as_ptr(),
-        entry: 0,
-        tiles: 1,
+        own: [0; 2],
+        tiles: 1 - twos,
+        twos,
     })
 }
 
-/// [`crate::tile`], whose arguments are checked. False if it is not for this routine.
+/// [`crate::tile`], whose arguments are checked. `None` if it is not for this routine.
 #[inline(never)]
-pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
-    let Some(arguments) = product(x, weights, channels, put, out) else { return false };
+pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
+    let arguments = product(x, weights, channels, put, out)?;
     // SAFETY: the routine reads `inputs / 2 · 3` words of x, which are there; for each of `pairs` pairs 16 bytes of
     // channels, which are there and aligned, and 2 · inputs bytes of weights, aligned too, which the caller has checked; it writes
     // 2 · pairs bytes behind each pixel's first, which the caller has checked too.
-    unsafe { carafe_tile(&arguments) };
-    true
+    unsafe { carafe_tile(arguments) };
+    Some(())
 }
 
 /// [`crate::tiles`], whose arguments are checked. `None` if it is not for this routine.
-#[inline(never)]
+#[inline(always)]
 pub fn tiles(
     lines: &Taps<'_, '_>,
     alike: &Alike,
@@ -140,8 +147,10 @@ pub fn tiles(
     out: &mut [u8],
 ) -> Option<()> {
     let step = alike.out_step;
-    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + 2 * step], ..*put };
-    let tile = TileArguments { tiles: alike.tiles, ..product(columns, weights, channels, &put, out)? };
+    let third = if alike.tiles > 0 { 2 * step } else { 0 };
+    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + third], ..*put };
+    let product = product(columns, weights, channels, &put, out)?;
+    let tile = TileArguments { tiles: alike.tiles, twos: alike.twos, ..product };
     let addresses = lines.addresses().as_ptr_range();
     let arguments = TilesArguments {
         first_channel: tile.channels,
@@ -162,7 +171,7 @@ pub fn tiles(
     // that of a slice which is borrowed as long as `lines` is, or 0, which is not read (the caller has checked that
     // windows of bytes have none). `columns` has all words of a tile, and `windows`, if it is
     // there, three windows.
-    unsafe { carafe_tiles(&arguments) };
+    unsafe { carafe_tiles(arguments) };
     Some(())
 }
 
@@ -200,11 +209,11 @@ pub fn fill(to: &mut [u8], byte: u8) {
     unsafe { carafe_fill(to.as_mut_ptr(), u32::from(byte), to.len()) };
 }
 
-/// [`crate::dense`], whose arguments are checked. False if it is not for this routine.
+/// [`crate::dense`], whose arguments are checked. `None` if it is not for this routine.
 #[inline(never)]
-pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
+pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     if !x.len().is_multiple_of(4) || !aligned(weights) || !aligned(channels) {
-        return false;
+        return None;
     }
     let (block, pairs) = (2 * x.len(), channels.len() / 16);
     let x = x.as_ptr_range();
@@ -222,7 +231,7 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         // and channels are aligned; x is read word by word, from any address.
         unsafe { carafe_dense(x.start, x.end, first, second, &arguments) };
     }
-    true
+    Some(())
 }
 
 /// What `carafe_depthwise` reads. It moves `out` on, and counts `pixels` and `counter` down.
@@ -326,6 +335,7 @@ struct SlideArguments {
 /// [`crate::slide`], whose arguments are checked.
 #[inline(never)]
 pub fn slide(
+    (narrow, any): (bool, bool),
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
@@ -335,6 +345,12 @@ pub fn slide(
     if !aligned(channels) {
         return None;
     }
+    let routine: unsafe extern "C" fn(SlideArguments) = match s.narrow() {
+        5 if narrow => carafe_slide_five,
+        6 if narrow => carafe_slide_six,
+        _ if any => carafe_slide,
+        _ => return None,
+    };
     let (kernel, planes) = words.split_at_mut_checked(KERNELS)?;
     let (addresses, channels) = (lines.addresses().as_ptr_range(), channels.as_ptr_range());
     let row = 4 * s.words();
@@ -369,8 +385,9 @@ pub fn slide(
     // SAFETY: the caller has checked that, for all channels (32 bytes of parameters each four, aligned): lines have
     // `columns` pixels, weights nine taps, and the result its rows. Addresses of lines are those of slices which are
     // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
-    // for each line, which `columns` and `pad` do not exceed.
-    unsafe { carafe_slide(&arguments) };
+    // for each line, which `columns` and `pad` do not exceed. Of what is narrow, such a row is 16 bytes, and windows move
+    // down by one.
+    unsafe { routine(arguments) };
     Some(())
 }
 

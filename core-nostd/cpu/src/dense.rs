@@ -1,7 +1,9 @@
 //! One pixel at a time: weights are read once, so it is they that are widened on the way.
 
+#[cfg(not(carafe_dsp))]
 use crate::pairs::dot_pairs;
 use crate::put::Put;
+#[cfg(not(carafe_dsp))]
 use crate::tile::finish;
 
 /// As [`crate::tile`], of one pixel of int8 at `x`, with an even number of inputs; `put.at` is not used.
@@ -12,18 +14,20 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         return None;
     }
     #[cfg(carafe_dsp)]
-    if crate::arm::dense(x, weights, channels, put, out) {
-        return Some(());
-    }
+    return crate::arm::dense(x, weights, channels, put, out);
     #[cfg(carafe_simd)]
     if crate::host::dense(x, weights, channels, put, out) {
         return Some(());
     }
-    dense_portably(x, weights, channels, put, out);
-    Some(())
+    #[cfg(not(carafe_dsp))]
+    {
+        dense_portably(x, weights, channels, put, out);
+        Some(())
+    }
 }
 
 /// [`dense`], whose arguments are checked.
+#[cfg(not(carafe_dsp))]
 pub(crate) fn dense_portably(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) {
     let block = 2 * x.len();
     for ((weights, channels), out) in

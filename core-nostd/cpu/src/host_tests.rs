@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn rows_of_tiles_are_equal(
         seed: u64,
-        (lines, run, tiles) in (1usize..5, 1usize..60, 1usize..8),
+        (lines, run, pixels) in (1usize..5, 1usize..60, 2usize..24),
         (distance, gap, begin) in (0usize..70, 0usize..5, 0usize..9),
         (pairs, zero_point, shift) in (1usize..11, any::<i8>(), 0u8..32),
         (unsigned, odd, byte, absent) in (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>()),
@@ -74,9 +74,10 @@ proptest! {
             return Ok(());
         }
         let inputs = (lines * run).next_multiple_of(4);
-        let last = PIXELS * tiles - 1;
+        let last = pixels - 1;
         let zero = crate::element(byte, unsigned);
-        let alike = Alike { run, distance, unsigned, zero, tiles, out_step: 2 * pairs + gap };
+        let alike = Alike { run, distance, unsigned, zero, tiles: 0, twos: 0, out_step: 2 * pairs + gap }.of(pixels);
+        prop_assert_eq!(alike.pixels(), pixels);
         let x: Vec<_> = (0..lines as u64).map(|k| bytes(seed ^ k, last * distance + run + 1)).collect();
         let mut taps = Taps::new(&mut list);
         for (k, x) in x.iter().enumerate() {
@@ -136,7 +137,7 @@ proptest! {
         let mut want = bytes(seed ^ 22, rows * s.out_row);
         let mut got = want.clone();
         slide_portably(&lines, &s, (&weights, &parameters), &mut want).unwrap();
-        crate::slide(&lines, &s, &mut vec![0; s.work(count)], (&weights, &parameters), &mut got).unwrap();
+        crate::slide((true, true), &lines, &s, &mut vec![0; s.work(count)], (&weights, &parameters), &mut got).unwrap();
         prop_assert_eq!(got, want);
     }
 

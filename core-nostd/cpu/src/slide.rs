@@ -46,6 +46,13 @@ impl Slide {
         (rows - 1) * self.down + 3
     }
 
+    /// The width, if rows are five or six pixels that keep their places, with a column of padding on either side: there is
+    /// a faster loop for each of them. 0 for others.
+    pub const fn narrow(&self) -> usize {
+        let alike = self.columns == self.width && self.pad == 1 && self.down == 1 && !self.wide;
+        if alike && matches!(self.width, 5 | 6) { self.width } else { 0 }
+    }
+
     /// Words that [`slide`] works in, for so many lines.
     pub const fn work(&self, lines: usize) -> usize {
         KERNELS + 4 * lines * self.words()
@@ -54,14 +61,19 @@ impl Slide {
 
 /// Makes rows. `lines` are those of the operand, from its first pixel and channel on, `weights` the nine taps, `channels`
 /// bias and multiplier (i32) of as many channels, a multiple of four; `out` begins with the first row. `None` if anything
-/// is too short.
+/// is too short. `loops`, which the caller knows when it is compiled: whether that for narrow rows ([`Slide::narrow`]) is to
+/// be linked, and that for any; `None` if neither of them takes it.
+#[inline]
 pub fn slide(
+    loops: (bool, bool),
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
     (weights, channels): (&[u8], &[u8]),
     out: &mut [u8],
 ) -> Option<()> {
+    #[cfg(not(carafe_dsp))]
+    let _ = loops;
     let count = channels.len() / 8;
     let end = |last: usize, step: usize| last.checked_mul(step)?.checked_add(count);
     let row = end(s.width.checked_sub(1)?, s.out_step)?;
@@ -78,7 +90,7 @@ pub fn slide(
         return None;
     }
     #[cfg(carafe_dsp)]
-    return crate::arm::slide(lines, s, words, (weights, channels), out);
+    return crate::arm::slide(loops, lines, s, words, (weights, channels), out);
     #[cfg(carafe_simd)]
     if crate::host::slide(lines.slices(), s, (weights, channels), out) {
         return Some(());

@@ -1,5 +1,6 @@
 //! Three pixels of a result at a time: a product of a matrix of widened inputs with weights in pairs.
 
+#[cfg(not(carafe_dsp))]
 use crate::pairs::split;
 use crate::put::{PIXELS, Put};
 
@@ -24,7 +25,16 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
     crate::arm::copy(to, from);
     #[cfg(carafe_mve)]
     crate::mve::copy(to, from);
-    #[cfg(not(any(carafe_dsp, carafe_mve)))]
+    #[cfg(all(feature = "portable", target_os = "none"))]
+    {
+        // Four at a time, through memory: there is to be no `memcpy`, which is larger than many a kernel.
+        let n = to.len().min(from.len());
+        let (to, from) = (to.get_mut(..n).unwrap_or_default(), from.get(..n).unwrap_or_default());
+        let ((words, rest), (others, last)) = (to.as_chunks_mut::<4>(), from.as_chunks::<4>());
+        words.iter_mut().zip(others).for_each(|(to, from)| *to = core::hint::black_box(*from));
+        rest.iter_mut().zip(last).for_each(|(to, from)| *to = core::hint::black_box(*from));
+    }
+    #[cfg(not(any(carafe_dsp, carafe_mve, all(feature = "portable", target_os = "none"))))]
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }
@@ -38,7 +48,9 @@ pub fn fill(to: &mut [u8], byte: u8) {
     crate::arm::fill(to, byte);
     #[cfg(carafe_mve)]
     crate::mve::fill(to, byte);
-    #[cfg(not(any(carafe_dsp, carafe_mve)))]
+    #[cfg(all(feature = "portable", target_os = "none"))]
+    to.iter_mut().for_each(|to| *to = core::hint::black_box(byte));
+    #[cfg(not(any(carafe_dsp, carafe_mve, all(feature = "portable", target_os = "none"))))]
     to.fill(byte);
 }
 
@@ -64,7 +76,8 @@ pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
 ///
 /// `x` has, for every two inputs, a word of each pixel ([`widen`]). `weights` has blocks of [`crate::dot_pairs`], one
 /// per two channels, for as many inputs; `channels` has bias and multiplier (i32) of every channel. An odd channel at
-/// the end is left out. `None` if weights are too short, or pixels lie outside `out`.
+/// the end is left out. `None` if weights are too short, pixels lie outside `out`, or the core does not take weights or
+/// channels where they lie ([`crate::takes`]).
 pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let inputs = x.len() / PIXELS * 2;
     let pairs = channels.len() / 16;
@@ -73,13 +86,12 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         return None;
     }
     #[cfg(carafe_dsp)]
-    if crate::arm::tile(x, weights, channels, put, out) {
-        return Some(());
-    }
+    return crate::arm::tile(x, weights, channels, put, out);
     #[cfg(carafe_simd)]
     if crate::host::tile(x, weights, channels, put, out) {
         return Some(());
     }
+    #[cfg(not(carafe_dsp))]
     tile_portably(x, weights, channels, put, out)
 }
 
@@ -105,6 +117,7 @@ pub(crate) fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
 }
 
 /// [`tile`], whose arguments are checked.
+#[cfg(not(carafe_dsp))]
 #[inline(never)]
 pub(crate) fn tile_portably(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let block = x.len() / PIXELS * 4;

@@ -2,16 +2,17 @@
     .thumb
 
 @ Three pixels, two channels, four inputs: 24 products in 17 instructions.
-@ A word of weights holds b1:a1:b0:a0, halfwords 256*b + a: it serves for S, and its low bytes, widened, for A.
-    .macro carafe_tile_step
+@ A word of weights holds b1:a1:b0:a0, halfwords 256*b + a: it serves for S, and its low bytes, widened, for A. Sums begin
+@ as they are, or all with what lr has.
+    .macro carafe_tile_step s0=r8, s1=r9, s2=r10, a0=r11, a1=r12
     ldrd    r3, r4, [r1], #8
     ldm     r0!, {r5, r6, r7}
-    smlad   r8, r5, r3, r8
-    smlad   r9, r6, r3, r9
-    smlad   r10, r7, r3, r10
+    smlad   r8, r5, r3, \s0
+    smlad   r9, r6, r3, \s1
+    smlad   r10, r7, r3, \s2
     sxtb16  r3, r3
-    smlad   r11, r5, r3, r11
-    smlad   r12, r6, r3, r12
+    smlad   r11, r5, r3, \a0
+    smlad   r12, r6, r3, \a1
     smlad   lr, r7, r3, lr
     ldm     r0!, {r5, r6, r7}
     smlad   r8, r5, r4, r8
@@ -21,6 +22,23 @@
     smlad   r11, r5, r4, r11
     smlad   r12, r6, r4, r12
     smlad   lr, r7, r4, lr
+    .endm
+
+@ The same for two pixels, of columns of three.
+    .macro carafe_tile_step_of_two s0=r8, s1=r9, a0=r11, a1=r12
+    ldrd    r3, r4, [r1], #8
+    ldm     r0!, {r5, r6, r7}
+    smlad   r8, r5, r3, \s0
+    smlad   r9, r6, r3, \s1
+    sxtb16  r3, r3
+    smlad   r11, r5, r3, \a0
+    smlad   r12, r6, r3, \a1
+    ldm     r0!, {r5, r6, r7}
+    smlad   r8, r5, r4, r8
+    smlad   r9, r6, r4, r9
+    sxtb16  r4, r4
+    smlad   r11, r5, r4, r11
+    smlad   r12, r6, r4, r12
     .endm
 
 @ Four inputs of three pixels: 12 elements widened in 10 instructions. r1, r2, r3 pixels, r0 words.
@@ -39,27 +57,30 @@
     bne     1b
     .endm
 
-@ Fields of the arguments, in the frame: a copy, in which the routine counts.
-    .equ    TILE_X, 0
-    .equ    TILE_CHANNELS, 8
-    .equ    TILE_OUT, 12
-    .equ    TILE_OTHERS, 16
-    .equ    TILE_ZERO_POINT, 24
-    .equ    TILE_CHANNELS_END, 32
-    .equ    TILE_WEIGHTS, 36
-    .equ    TILE_ENTRY, 40
-    .equ    TILE_TILES, 44
-    .equ    TILE_LINES, 48
-    .equ    TILE_RUN, 56
-    .equ    TILE_OFFSET, 64
-    .equ    TILE_FIRST_CHANNEL, 68
-    .equ    TILE_OUT_GAP, 72
-    .equ    TILE_WINDOW, 76
-    .equ    TILE_INPUTS, 80
-    .equ    TILE_UNSIGNED, 84
-    .equ    TILE_ZERO, 88
+@ Fields of the arguments, which come by value: behind the registers that are saved, the four words that came in registers,
+@ and behind these the others, where the caller put them. The routine counts in them.
+    .equ    TILE_X, 36
+    .equ    TILE_CHANNELS, 44
+    .equ    TILE_OUT, 48
+    .equ    TILE_OTHERS, 52
+    .equ    TILE_ZERO_POINT, 60
+    .equ    TILE_CHANNELS_END, 68
+    .equ    TILE_WEIGHTS, 72
+    .equ    TILE_ENTRY, 76
+    .equ    TILE_HEAD, 80
+    .equ    TILE_TILES, 84
+    .equ    TILE_TWOS, 88
+    .equ    TILE_LINES, 92
+    .equ    TILE_RUN, 100
+    .equ    TILE_OFFSET, 108
+    .equ    TILE_FIRST_CHANNEL, 112
+    .equ    TILE_OUT_GAP, 116
+    .equ    TILE_WINDOW, 120
+    .equ    TILE_INPUTS, 124
+    .equ    TILE_UNSIGNED, 128
+    .equ    TILE_ZERO, 132
 
-@ void carafe_tiles(const TilesArguments *), void carafe_tile(const TileArguments *)
+@ void carafe_tiles(TilesArguments), void carafe_tile(TileArguments)
 @ carafe_tile makes one tile, whose columns are there.
     .section .text.carafe_tile, "ax", %progbits
     .global carafe_tiles
@@ -67,13 +88,8 @@
     .thumb_func
     .p2align 2
 carafe_tiles:
+    push    {r0-r3}
     push    {r4-r11, lr}
-    sub     sp, #92
-    mov     r1, sp
-    ldm     r0!, {r2-r12}
-    stm     r1!, {r2-r12}
-    ldm     r0, {r2-r12, lr}
-    stm     r1, {r2-r12, lr}
 10: @ The columns of a tile.
     ldrd    r10, r4, [sp, #TILE_LINES]
     ldrd    r12, lr, [sp, #TILE_RUN]
@@ -88,9 +104,13 @@ carafe_tiles:
     cmp     r1, #0
     beq     13f
     add     r1, r1, r9
+    ldr     r3, [sp, #TILE_TILES]
     add     r2, r1, lr
-    add     r3, r2, lr
     ldr     r4, [sp, #TILE_UNSIGNED]
+    cmp     r3, #0
+    ite     eq
+    moveq   r3, r2
+    addne   r3, r2, lr
     cbnz    r4, 12f
     carafe_tile_columns sxtb16
     ldr     r4, [sp, #TILE_LINES + 4]
@@ -121,7 +141,11 @@ carafe_tiles:
 20: @ Lines that are no words: first the bytes of three windows one behind the other, then these as one line.
     ldr     r6, [sp, #TILE_OFFSET]
     ldr     r5, [sp, #TILE_INPUTS]
-    mov     r9, #3
+    ldr     r9, [sp, #TILE_TILES]
+    cmp     r9, #0
+    ite     eq
+    moveq   r9, #2
+    movne   r9, #3
 21: mov     r7, r0
     ldr     r10, [sp, #TILE_LINES]
 22: ldr     r1, [r10], #4
@@ -148,8 +172,12 @@ carafe_tiles:
     ldr     r1, [sp, #TILE_WINDOW]
     mov     r11, r5
     add     r2, r1, r5
-    add     r3, r2, r5
+    ldr     r4, [sp, #TILE_TILES]
     ldr     r0, [sp, #TILE_X]
+    cmp     r4, #0
+    ite     eq
+    moveq   r3, r2
+    addne   r3, r2, r5
     ldr     r4, [sp, #TILE_UNSIGNED]
     cbnz    r4, 27f
     carafe_tile_columns sxtb16
@@ -161,30 +189,40 @@ carafe_tiles:
     .type carafe_tile, %function
     .thumb_func
 carafe_tile:
+    push    {r0-r3}
     push    {r4-r11, lr}
-    sub     sp, #92
-    ldm     r0, {r1-r12}
-    stm     sp, {r1-r12}
-30: @ The product. A turn takes 16 inputs, 96 bytes of columns; of what is not a multiple of that, the first turn is a
-    @ part: bits 3 and 4 of the length say how many of its four steps, of 64 bytes each, are left out.
+30: @ The product. The first step begins the sums. Of the others, a turn takes four; what is not a multiple of that is
+    @ a part of the first turn, which is entered where it begins. A step takes 24 bytes of columns: bits 3 and 4 of what
+    @ is left say how many of its steps are left out.
     ldrd    r0, r2, [sp, #TILE_X]
+    ldr     r7, [sp, #TILE_TILES]
     ldr     r1, [sp, #TILE_WEIGHTS]
     sub     r5, r2, r0
-    ubfx    r5, r5, #3, #2
-    adr     r6, 40f
-    add     r6, r6, r5, lsl #6
-    orr     r6, r6, #1
-    str     r6, [sp, #TILE_ENTRY]
-31: @ A pair of channels.
+    sub     r5, #24
+    ubfx    r6, r5, #3, #2
+    cbz     r7, 31f
+    adr     r3, 33f
+    adr     r4, 40f
+    add     r4, r4, r6, lsl #6
+    b       32f
+31: @ Of two pixels, a step is 48 bytes.
+    adr     r3, 45f
+    adr     r4, 46f
+    add     r6, r6, r6, lsl #1
+    add     r4, r4, r6, lsl #4
+32: cmp     r5, #0
+    it      eq
+    adreq   r4, 41f
+    orr     r4, r4, #1
+    orr     r3, r3, #1
+    strd    r4, r3, [sp, #TILE_ENTRY]
+    bx      r3
+    .p2align 2
+33: @ A pair of channels.
     ldr     r3, [sp, #TILE_CHANNELS]
-    ldr     r5, [sp, #TILE_ENTRY]
-    ldr     r8, [r3]
-    mov     r9, r8
-    mov     r10, r8
-    mov     r11, r8
-    mov     r12, r8
-    mov     lr, r8
-    bx      r5
+    ldr     lr, [r3]
+    carafe_tile_step lr, lr, lr, lr, lr
+    ldr     pc, [sp, #TILE_ENTRY]
     .p2align 2
 40: carafe_tile_step
     carafe_tile_step
@@ -193,7 +231,8 @@ carafe_tile:
     cmp     r0, r2
     bne     40b
 
-    ldr     r2, [sp, #TILE_CHANNELS]
+    .p2align 2
+41: ldr     r2, [sp, #TILE_CHANNELS]
     ldm     r2!, {r3, r4, r5, r6}
     str     r2, [sp, #TILE_CHANNELS]
     @ b = (S - A) / 256 + bias of b
@@ -233,25 +272,49 @@ carafe_tile:
     strh    r11, [r3], #2
     str     r3, [sp, #TILE_OUT]
     ldr     r5, [sp, #TILE_CHANNELS_END]
-    ldrd    r0, r4, [sp, #TILE_X]
     cmp     r2, r5
-    mov     r2, r4
-    bne     31b
+    ldrd    r0, r2, [sp, #TILE_X]
+    it      ne
+    ldrne   pc, [sp, #TILE_HEAD]
 
-    ldr     r4, [sp, #TILE_TILES]
-    subs    r4, #1
+    ldrd    r4, r5, [sp, #TILE_TILES]
+    add     r6, r4, r5
+    cmp     r6, #1
     beq     50f
+    @ The next tile: as many pixels on as this one has.
+    ldrd    r6, r7, [sp, #TILE_RUN + 4]
+    ldrd    r8, r9, [sp, #TILE_FIRST_CHANNEL]
+    str     r8, [sp, #TILE_CHANNELS]
+    add     r7, r7, r6, lsl #1
+    cbz     r4, 43f
+    subs    r4, #1
     str     r4, [sp, #TILE_TILES]
-    @ The next tile: three pixels on.
-    ldrd    r4, r5, [sp, #TILE_RUN + 4]
-    add     r4, r4, r4, lsl #1
-    add     r5, r5, r4
-    str     r5, [sp, #TILE_OFFSET]
-    ldrd    r4, r5, [sp, #TILE_FIRST_CHANNEL]
-    add     r3, r3, r5
-    str     r4, [sp, #TILE_CHANNELS]
+    add     r7, r7, r6
+    cbnz    r4, 44f
+    str     r4, [sp, #TILE_OTHERS + 4]
+    b       44f
+43: subs    r5, #1
+    ldr     r6, [sp, #TILE_OTHERS]
+    str     r5, [sp, #TILE_TWOS]
+    sub     r9, r9, r6
+44: add     r3, r3, r9
+    str     r7, [sp, #TILE_OFFSET]
     str     r3, [sp, #TILE_OUT]
     b       10b
-50: add     sp, #92
-    pop     {r4-r11, pc}
+    .p2align 2
+45: ldr     r3, [sp, #TILE_CHANNELS]
+    ldr     lr, [r3]
+    carafe_tile_step_of_two lr, lr, lr, lr
+    ldr     pc, [sp, #TILE_ENTRY]
+    .p2align 2
+46: carafe_tile_step_of_two
+    carafe_tile_step_of_two
+    carafe_tile_step_of_two
+    carafe_tile_step_of_two
+    cmp     r0, r2
+    bne     46b
+    b       41b
+50: pop     {r4-r11, lr}
+    add     sp, #16
+    bx      lr
     .size carafe_tile, . - carafe_tile

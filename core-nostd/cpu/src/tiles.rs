@@ -14,10 +14,39 @@ pub struct Alike {
     pub unsigned: bool,
     /// An element of padding.
     pub zero: i16,
-    /// Pixels, by [`PIXELS`].
+    /// Tiles of [`PIXELS`] pixels.
     pub tiles: usize,
+    /// Tiles of two pixels, behind them.
+    pub twos: usize,
     /// Bytes from pixel to pixel of the result.
     pub out_step: usize,
+}
+
+impl Alike {
+    /// For rows of so many pixels, in tiles without a rest. One alone is left out.
+    #[must_use]
+    pub fn of(self, pixels: usize) -> Self {
+        let (tiles, twos) = match (pixels / PIXELS, pixels % PIXELS) {
+            (threes, 2) => (threes, 1),
+            (threes @ 1.., 1) => (threes - 1, 2),
+            (threes, _) => (threes, 0),
+        };
+        Self { tiles, twos, ..self }
+    }
+
+    /// Pixels of all tiles.
+    pub fn pixels(&self) -> usize {
+        PIXELS * self.tiles + 2 * self.twos
+    }
+
+    /// The pixels of a tile. What it lacks is its first.
+    #[cfg(not(carafe_dsp))]
+    pub(crate) fn tile(&self, index: usize) -> [usize; PIXELS] {
+        match index.checked_sub(self.tiles) {
+            None => [0, 1, 2].map(|slot| PIXELS * index + slot),
+            Some(two) => [0, 1, 0].map(|slot| PIXELS * self.tiles + 2 * two + slot),
+        }
+    }
 }
 
 /// Memory that [`tiles`] works in.
@@ -29,9 +58,10 @@ pub struct Work<'w> {
     pub windows: &'w mut [u8],
 }
 
-/// As [`crate::tile`], of `alike.tiles` tiles one after the other. `lines` has the operand from each line of the first
+/// As [`crate::tile`], of all tiles of `alike`, one after the other. `lines` has the operand from each line of the first
 /// window on (those of padding only where lines are whole numbers of words); lines one behind the other, filled up to a whole number of words, are the inputs. `put.at[0]` is where the
 /// first pixel of the result begins. `None` if anything is too short.
+#[inline(never)]
 pub fn tiles(
     lines: &Taps<'_, '_>,
     alike: &Alike,
@@ -41,7 +71,7 @@ pub fn tiles(
     out: &mut [u8],
 ) -> Option<()> {
     let inputs = (alike.run * lines.count()).next_multiple_of(4);
-    let last = alike.tiles.checked_mul(PIXELS)?.checked_sub(1)?;
+    let last = alike.pixels().checked_sub(1)?;
     let pairs = channels.len() / 16;
     let words =
         if work.windows.is_empty() { alike.run.is_multiple_of(4) } else { work.windows.len() >= PIXELS * inputs };
@@ -78,10 +108,11 @@ pub(crate) fn tiles_portably(
     put: &Put,
     out: &mut [u8],
 ) -> Option<()> {
-    for tile in 0..alike.tiles {
+    for tile in 0..alike.tiles + alike.twos {
         let mut put = *put;
-        for (pixel, slot) in (tile * PIXELS..).zip(0..PIXELS) {
-            *put.at.get_mut(slot)? = put.at[0] + if slot > 0 { slot * alike.out_step } else { 0 };
+        let begin = put.at[0];
+        for (slot, pixel) in alike.tile(tile).into_iter().enumerate() {
+            *put.at.get_mut(slot)? = begin + pixel * alike.out_step;
             let mut at = slot;
             let mut to = &mut *windows;
             for line in lines.slices() {
@@ -104,7 +135,6 @@ pub(crate) fn tiles_portably(
                 crate::widen(columns.get_mut(slot..)?, windows, alike.unsigned);
             }
         }
-        put.at.iter_mut().for_each(|at| *at += tile * PIXELS * alike.out_step);
         crate::tile(columns, weights, channels, &put, out)?;
     }
     Some(())

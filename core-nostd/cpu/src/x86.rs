@@ -52,14 +52,19 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
 
 /// [`crate::tiles`], whose arguments are checked. False if it is not for this machine.
 pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8]), put: &Put, out: &mut [u8]) -> bool {
-    if PIXELS * alike.tiles >= many::MANY {
-        return with_avx2!(many::tiles(lines, alike, (weights, channels), put, out));
+    let many = PIXELS * alike.tiles >= many::MANY;
+    if many && !with_avx2!(many::tiles(lines, alike, (weights, channels), put, out)) {
+        return false;
+    }
+    let rest = if many { alike.tiles } else { 0 }..alike.tiles + alike.twos;
+    if many && rest.is_empty() {
+        return true;
     }
     let inputs = (alike.run * lines.len()).next_multiple_of(4);
     with_avx2!(TILE.with_borrow_mut(|columns| WINDOW.with_borrow_mut(|window| {
-        for tile in 0..alike.tiles {
+        for tile in rest {
             columns.resize(inputs.div_ceil(16), [_mm256_setzero_si256(); PIXELS]);
-            let at = [0, 1, 2].map(|slot| PIXELS * tile + slot);
+            let at = alike.tile(tile);
             for (slot, pixel) in at.into_iter().enumerate() {
                 fill(columns, slot, lines, (pixel, alike), window);
             }

@@ -19,7 +19,7 @@ std::thread_local! {
     static COLUMNS: RefCell<Vec<[Lanes; AT_ONCE]>> = const { RefCell::new(Vec::new()) };
 }
 
-/// [`super::tiles`] for many pixels.
+/// [`super::tiles`] for many pixels: of all tiles of three.
 #[target_feature(enable = "avx2")]
 pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8]), put: &Put, out: &mut [u8]) {
     let inputs = (alike.run * lines.len()).next_multiple_of(4);

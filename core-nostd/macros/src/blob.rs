@@ -27,7 +27,7 @@ pub struct Blob {
     /// Identifier of the arithmetic.
     pub arithmetic: u8,
     /// The ops that it uses, and the loops that they take.
-    pub ops: BTreeMap<u16, u8>,
+    pub ops: BTreeMap<u16, u16>,
     /// Inputs.
     pub inputs: Vec<Tensor>,
     /// Outputs.
@@ -96,7 +96,7 @@ impl Blob {
 }
 
 /// The ops of a model, and the loops that they take of those there are.
-fn used(model: &Model<'_>) -> BTreeMap<u16, u8> {
+fn used(model: &Model<'_>) -> BTreeMap<u16, u16> {
     let mut used = BTreeMap::new();
     for segment in 0.. {
         let Some(record) = model.segment_record(segment) else { break };
@@ -141,7 +141,7 @@ fn remedy(error: BlobError) -> &'static str {
 
 impl Blob {
     /// The ops as codes, and the loops that they take.
-    pub fn ops(&self) -> impl Iterator<Item = (OpCode, u8)> + '_ {
+    pub fn ops(&self) -> impl Iterator<Item = (OpCode, u16)> + '_ {
         self.ops.iter().map(|(&op, &loops)| (OpCode(op), loops))
     }
 }

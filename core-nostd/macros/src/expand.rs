@@ -13,7 +13,7 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
     let Arguments { attributes, visibility, name, path, span } = arguments;
     let path = path.to_str().ok_or_else(|| Error::new(*span, format!("{}: is not UTF-8", path.display())))?;
     let about = about(blob);
-    let kernels = blob.ops().map(|(op, loops)| names::kernel(op, blob.arithmetic, loops));
+    let kernels: Vec<_> = blob.ops().map(|(op, loops)| names::kernel(op, blob.arithmetic, loops)).collect();
     let Blob { bytes, arena_bytes, state_bytes, .. } = blob;
     let inputs = tensors(&blob.inputs, "INPUT");
     let outputs = tensors(&blob.outputs, "OUTPUT");
@@ -38,6 +38,11 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
             /// The ops that the model uses, in its arithmetic.
             pub static REGISTRY: ::carafe::Registry<'static> = ::carafe::registry![#(#kernels),*];
 
+            /// The same for a blob that is known to hold.
+            static PROVEN: ::carafe::Registry<'static> = ::carafe::Registry::new(const {
+                &(&[#(::carafe::OpEntry::proven::<#kernels>()),*] as &[::carafe::OpEntry])
+            });
+
             /// Bytes of memory that one inference takes.
             pub const ARENA_BYTES: usize = #arena_bytes;
 
@@ -60,11 +65,12 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
             /// # Errors
             /// Where no blob is, as in flash that has not been written.
             pub fn model() -> ::core::result::Result<::carafe::Model<'static>, ::carafe::BlobError> {
-                ::carafe::Model::embedded(&BLOB, REGISTRY)
+                ::carafe::Model::embedded(&BLOB, PROVEN)
             }
 
             /// Verifies the blob where it lies now, checksum and all: for programs that do not trust their flash. It takes
-            /// time in proportion to the blob, and flash (2.4 KB on a Cortex-M4) only where it is called.
+            /// time in proportion to the blob, and flash (2.4 KB on a Cortex-M4, and the checks of the model's ops) only where it is
+            /// called.
             ///
             /// # Errors
             /// Where the blob has been damaged since it was compiled in.

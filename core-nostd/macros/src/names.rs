@@ -34,7 +34,7 @@ pub fn numbered(name: &str, i: usize, suffix: &str) -> Ident {
 }
 
 /// The type of the kernel of an op, as `registry!` takes it, with no other loops than these if it has a choice of them.
-pub fn kernel(op: OpCode, arithmetic: u8, loops: u8) -> TokenStream {
+pub fn kernel(op: OpCode, arithmetic: u8, loops: u16) -> TokenStream {
     let name = format_ident!("{}", op.name());
     // An op has an entry for each arithmetic that it is generic over, or a single one.
     let generic = ops::ALL.ops().iter().filter(|e| e.code() == op).count() > 1;

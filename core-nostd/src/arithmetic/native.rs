@@ -55,6 +55,8 @@ impl Arithmetic for Native {
     fn softmax(_: &SoftmaxRecord, table: &[u8], pixel: &mut [u8]) {
         let max = super::greatest(pixel);
         let sum = pixel.iter().fold(0u32, |s, &x| s.wrapping_add(exp(table, max, x)));
+        // Of a sum of zero, all of it is zero.
+        let sum = sum.max(1);
         for x in pixel {
             let p = exp(table, max, *x).wrapping_mul(256).wrapping_add(sum / 2).checked_div(sum).unwrap_or(0);
             *x = (p.min(255) as i32 - 128) as i8 as u8;

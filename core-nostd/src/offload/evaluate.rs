@@ -95,6 +95,7 @@ fn run(
         let mut free = Free::new(0, [&mut *memory, &mut [], &mut []], &[]);
         let to = free.take(p.first)?;
         let aux = free.take(aux.clone())?;
+        let free = free.left();
         let mut inputs = [Rows::default(); 2];
         let [first, second] = &mut inputs;
         first.lend(&free, &p0, &node.in0)?;
@@ -116,6 +117,7 @@ fn run(
 fn copy(node: &Node<'_>, memory: &mut [u8], in0: &Range<usize>, in1: &Range<usize>, out: &Range<usize>) -> Option<()> {
     let mut free = Free::new(0, [memory, &mut [], &mut []], &[]);
     let to = free.take(out.clone())?;
+    let free = free.left();
     let a = free.read(in0.clone())?;
     let (mut to, mut a) = (to.iter_mut(), a.iter());
     if node.header.op == OpCode::Reshape.0 {

@@ -3,11 +3,11 @@ use core::marker::PhantomData;
 use carafe_cpu::{CHANNELS, FAST, HELIUM, PIXELS, Pixels, Put, Rescale};
 
 use super::PAIRS;
-use super::conv2d::accumulate;
-use super::convolution::BLOCK;
-use super::loops::{ALL_LOOPS, ALONE, SIMPLE, WIDE, need_plain};
+use super::convolution::bound;
+use super::loops::{ALL_LOOPS, ALONE, SIMPLE, WIDE, need_plain, takes_fast};
+use super::plain::Plain;
 use super::quads;
-use super::window::{Taps, Weights};
+use super::window::{Weights, Windows};
 use crate::arithmetic::{Arithmetic, Finish, Native};
 use crate::record::record;
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -30,7 +30,7 @@ record! {
 
 /// Fully connected layer over the channels of every pixel, with fused bias and clamp.
 #[derive(Clone, Copy, Debug)]
-pub struct Dense<A = Native, const LOOPS: u8 = ALL_LOOPS>(PhantomData<A>);
+pub struct Dense<A = Native, const LOOPS: u16 = ALL_LOOPS>(PhantomData<A>);
 
 impl DenseRecord {
     /// True if a layer is for the fast loop.
@@ -44,7 +44,7 @@ impl DenseRecord {
     }
 }
 
-impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
+impl<A: Arithmetic, const LOOPS: u16> Kernel for Dense<A, LOOPS> {
     const CODE: OpCode = OpCode::Dense;
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
@@ -52,64 +52,75 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for Dense<A, LOOPS> {
         check(node, A::CHANNEL)
     }
 
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        let r: DenseRecord = node.fields()?;
+        let scratch = LOOPS & SIMPLE != 0 && quads::dense_scratch(r.packing, node.in0.c, node.out.c) > 0;
+        Ok(Need { in_place: 0, scratch: Need::planned(scratch), ..Need::ELEMENTWISE })
+    }
+
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
-        let node = cx.node;
-        let r: DenseRecord = node.fields().ok()?;
-        let ic = usize::from(node.in0.c);
-        let (weights, channels) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, A::CHANNEL).ok()?;
-        let fast = FAST && A::ID == Native::ID && LOOPS & ALONE != 0 && r.is_fast(node);
-        let wide = HELIUM && A::ID == Native::ID && LOOPS & WIDE != 0 && r.is_wide(node);
-        let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
-        if wide {
-            let rows = &cx.inputs[0];
-            let out_step = cx.out.pixel_stride();
-            let rescale = Rescale { zero_point: finish.zero_point, shift: r.shift as u8, lo: r.lo, hi: r.hi };
-            for y in y0..y1 {
-                let (step, count) = (rows.pixel_stride(), usize::from(node.out.w));
-                let pixels = Pixels { x: rows.row(y)?, step, count, inputs: ic };
-                carafe_cpu::product(&pixels, weights.bytes, channels, &rescale, (cx.out.row(y)?, out_step))?;
-            }
+        let made = if A::ID == Native::ID && takes_fast(LOOPS) { fast::<LOOPS>(cx, (y0, y1))? } else { 0 };
+        if made == usize::from(cx.node.out.c) {
             return Some(());
         }
-        let mut made = 0;
-        if A::ID == Native::ID && LOOPS & SIMPLE != 0 && quads::serves_dense(cx, &weights, &r) {
-            quads::dense(cx, (y0, y1), &r, &weights, channels)?;
-            made = usize::from(node.out.c) & !1;
-            if made == usize::from(node.out.c) {
-                return Some(());
+        if need_plain(LOOPS) { plain::<A, LOOPS>(cx, (y0, y1), made) } else { None }
+    }
+}
+
+/// Makes rows `y0..y1` by the loops of this core. Gives the channels that are made, the first ones.
+#[inline(never)]
+fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize> {
+    let node = cx.node;
+    let r: DenseRecord = node.fields().ok()?;
+    let (ic, all) = (usize::from(node.in0.c), usize::from(node.out.c));
+    let (weights, channels) = weights(node, &r, Native::CHANNEL)?;
+    let zero_point = node.out.zero_point;
+    if HELIUM && LOOPS & WIDE != 0 && r.is_wide(node) {
+        let rows = &cx.inputs[0];
+        let out_step = cx.out.pixel_stride();
+        let rescale = Rescale { zero_point, shift: r.shift as u8, lo: r.lo, hi: r.hi };
+        for y in y0..y1 {
+            let (step, count) = (rows.pixel_stride(), usize::from(node.out.w));
+            let pixels = Pixels { x: rows.row(y)?, step, count, inputs: ic };
+            carafe_cpu::product(&pixels, weights.bytes, channels, &rescale, (cx.out.row(y)?, out_step))?;
+        }
+        return Some(all);
+    }
+    let even = all & !1;
+    if LOOPS & SIMPLE != 0 && quads::serves_dense(cx, &r) {
+        quads::dense(cx, (y0, y1), &r, &weights, channels)?;
+        return Some(even);
+    }
+    let aligned = carafe_cpu::takes(weights.bytes) && carafe_cpu::takes(channels);
+    if FAST && LOOPS & ALONE != 0 && aligned && r.is_fast(node) {
+        let put = Put { zero_point, shift: r.shift as u8, at: [0; PIXELS] };
+        let (rows, stride) = (&cx.inputs[0], cx.out.pixel_stride());
+        for y in y0..y1 {
+            for (x, out) in (0..).zip(cx.out.row(y)?.chunks_mut(stride.max(1))) {
+                let out = out.get_mut(..even)?;
+                carafe_cpu::dense(rows.run(y, x, ic)?, weights.bytes, channels, &put, out)?;
+                bound(out, r.lo, r.hi);
             }
         }
-        let (weights, channels) = (weights.skip(made), channels.get(made * A::CHANNEL..)?);
-        let [rows, _] = &cx.inputs;
-        cx.out.each((y0, y1), false, &mut |y, x, out| {
-            let taps = Taps { first: 0, count: 1, pixels: Some(rows.run(y, x, ic)?) };
-            let (mut weights, mut channels, mut out) = (weights, channels, out.get_mut(made..)?);
-            if fast {
-                // An odd channel at the end is left out.
-                let even = out.len() & !1;
-                let (made, odd) = out.split_at_mut_checked(even)?;
-                let put = Put { zero_point: finish.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
-                carafe_cpu::dense(taps.pixels?, weights.bytes, channels, &put, made)?;
-                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
-                    carafe_cpu::clamp(made, r.lo, r.hi);
-                }
-                (weights, channels, out) = (weights.skip(even), channels.get(even * A::CHANNEL..)?, odd);
-            }
-            if !need_plain(LOOPS) {
-                return out.is_empty().then_some(());
-            }
-            for out in out.chunks_mut(BLOCK) {
-                let mut acc = [0; BLOCK];
-                let acc = acc.get_mut(..out.len())?;
-                accumulate(acc, &taps, &node.in0, &weights)?;
-                finish.block::<A>(A::requantize_dense, acc, channels, out);
-                weights = weights.skip(BLOCK);
-                channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
-            }
-            Some(())
-        })
+        return Some(even);
     }
+    Some(0)
+}
+
+/// Makes rows `y0..y1`, all channels but the first `made`.
+#[inline(never)]
+fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16), made: usize) -> Option<()> {
+    let r: DenseRecord = cx.node.fields().ok()?;
+    let (weights, channels) = weights(cx.node, &r, A::CHANNEL)?;
+    let finish = Finish { zero_point: cx.node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
+    let plain = Plain { windows: Windows::PIXEL, weights, channels, finish, dense: true };
+    plain.make::<A, LOOPS>(cx, (y0, y1), made)
+}
+
+#[inline]
+fn weights<'m>(node: &Node<'m>, r: &DenseRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
+    Weights::of(node, (r.weights, r.packing), 1, node.in0.c, channel).ok()
 }
 
 #[inline(never)]
@@ -120,6 +131,6 @@ fn check(node: &Node<'_>, channel: usize) -> Result<Need, Fault> {
     if (x.h, x.w) != (y.h, y.w) {
         return Err(Fault::Shape);
     }
-    let (weights, macs) = Weights::check(node, (r.weights, r.packing), 1, x.c, channel)?;
-    Ok(Need { in_place: 0, macs, scratch: quads::dense_scratch(&weights, x.c, y.c), ..Need::ELEMENTWISE })
+    let (_, macs) = Weights::check(node, (r.weights, r.packing), 1, x.c, channel)?;
+    Ok(Need { in_place: 0, macs, scratch: quads::dense_scratch(r.packing, x.c, y.c), ..Need::ELEMENTWISE })
 }

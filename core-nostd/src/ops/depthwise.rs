@@ -1,32 +1,36 @@
+use core::hint::black_box;
 use core::marker::PhantomData;
 
 use carafe_cpu::gather::LANES;
 
-use super::convolution::{BLOCK, ConvRecord, WORDS};
-use super::loops::{ALL_LOOPS, SIMPLE, SLIDE, STREAM, WIDE, need_plain};
+use super::convolution::{ConvRecord, WORDS};
+use super::loops::{ALL_LOOPS, BYTES, NARROW, SIMPLE, SLIDE, STREAM, WIDE, need_plain, reads_columns, takes_fast};
 use super::{QUADS, gather, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
+/// Channels that are accumulated at once: taps are looked for as often.
+const BLOCK: usize = 32;
+
 /// Depthwise convolution: every channel has its own kernel, or `multiplier` kernels (output channel
 /// `i·multiplier + m` reads input channel `i`). Weights are `[KH, KW, O]`.
 #[derive(Clone, Copy, Debug)]
-pub struct DepthwiseConv2d<A = Native, const LOOPS: u8 = ALL_LOOPS>(PhantomData<A>);
+pub struct DepthwiseConv2d<A = Native, const LOOPS: u16 = ALL_LOOPS>(PhantomData<A>);
 
-impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
+impl<A: Arithmetic, const LOOPS: u16> Kernel for DepthwiseConv2d<A, LOOPS> {
     const CODE: OpCode = OpCode::DepthwiseConv2d;
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         ConvRecord::check(node, A::CHANNEL, true, |node, _, r| {
             // Of what is not linked, nothing is.
-            let of = |loops: u8, scratch: fn(&Node<'_>, &ConvRecord) -> u32| {
+            let of = |loops: u16, scratch: fn(&Node<'_>, &ConvRecord) -> u32| {
                 if A::ID != Native::ID || LOOPS & loops == 0 { 0 } else { scratch(node, r) }
             };
             match r.packing {
                 QUADS => of(SIMPLE, pixelwise::scratch),
                 WORDS => of(WIDE, gather::scratch),
-                _ => match of(SLIDE, slide::scratch) {
+                _ => match of(SLIDE | NARROW, slide::scratch) {
                     0 => of(STREAM, sliding::scratch),
                     scratch => scratch,
                 },
@@ -34,62 +38,88 @@ impl<A: Arithmetic, const LOOPS: u8> Kernel for DepthwiseConv2d<A, LOOPS> {
         })
     }
 
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        ConvRecord::need(node, |r| {
+            let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
+            match r.packing {
+                QUADS => of(SIMPLE) && pixelwise::scratch(node, r) > 0,
+                WORDS => of(WIDE) && gather::scratch(node, r) > 0,
+                _ => of(SLIDE | NARROW) && slide::takes(node, r) || of(STREAM) && sliding::scratch(node, r) > 0,
+            }
+        })
+    }
+
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
-        let node = cx.node;
-        let r: ConvRecord = node.fields().ok()?;
-        let windows = r.windows();
-        let (x, oc) = (&node.in0, usize::from(node.out.c));
-        let multiplier = usize::from(node.out.c.checked_div(x.c)?);
-        let plain = multiplier == 1 && !x.unsigned();
-        let (weights, channels) = r.depthwise(node, A::CHANNEL).ok()?;
-        let finish = r.finish(node);
-        let native = A::ID == Native::ID;
-        if native && LOOPS & WIDE != 0 && gather::serves(cx, &r, weights) {
-            return gather::produce(cx, (y0, y1), &r, weights, channels);
-        }
-        if native && LOOPS & SLIDE != 0 && slide::produce(cx, (y0, y1), &r, weights, channels).is_some() {
+        if A::ID == Native::ID && takes_fast(LOOPS) && fast::<LOOPS>(cx, (y0, y1))? {
             return Some(());
         }
-        if native && LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
-            return sliding::produce(cx, (y0, y1), &r, weights, channels);
-        }
-        if native && LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r, channels) {
-            return pixelwise::produce(cx, (y0, y1), &r, weights, channels);
-        }
-        if !need_plain(LOOPS) {
-            return None;
-        }
-        let [rows, _] = &cx.inputs;
-        cx.out.each((y0, y1), false, &mut |oy, ox, out| {
+        if need_plain(LOOPS) { plain::<A, LOOPS>(cx, (y0, y1)) } else { None }
+    }
+}
+
+/// Makes rows `y0..y1` by the loops of this core; false if none is for them.
+#[inline(never)]
+fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<bool> {
+    let r: ConvRecord = cx.node.fields().ok()?;
+    let (weights, channels) = r.depthwise(cx.node, Native::CHANNEL).ok()?;
+    if LOOPS & WIDE != 0 && gather::serves(cx, &r, weights) {
+        gather::produce(cx, (y0, y1), &r, weights, channels)?;
+        return Some(true);
+    }
+    if LOOPS & (SLIDE | NARROW) != 0 && slide::produce::<LOOPS>(cx, (y0, y1), &r, weights, channels).is_some() {
+        return Some(true);
+    }
+    if LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
+        sliding::produce(cx, (y0, y1), &r, weights, channels)?;
+        return Some(true);
+    }
+    if LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r, channels) {
+        pixelwise::produce(cx, (y0, y1), &r, weights, channels)?;
+        return Some(true);
+    }
+    Some(false)
+}
+
+/// Makes rows `y0..y1` of any layer.
+#[inline(never)]
+fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<()> {
+    let node = cx.node;
+    let r: ConvRecord = node.fields().ok()?;
+    let (weights, channels) = r.depthwise(node, A::CHANNEL).ok()?;
+    let (x, rows, oc) = (&node.in0, &cx.inputs[0], usize::from(node.out.c));
+    let multiplier = usize::from(node.out.c.checked_div(x.c)?);
+    let one = LOOPS & BYTES == 0 || multiplier == 1 && !x.unsigned();
+    let (windows, finish) = (r.windows(), r.finish(node));
+    let stride = cx.out.pixel_stride();
+    for oy in y0..y1 {
+        for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
             let mut from = 0;
-            for out in out.chunks_mut(BLOCK) {
-                let mut acc = [0; BLOCK];
+            for out in out.get_mut(..oc)?.chunks_mut(BLOCK) {
+                let mut acc = [black_box(0); BLOCK];
                 let acc = acc.get_mut(..out.len())?;
                 windows.each((x, rows), (oy, ox), false, &mut |taps| {
-                    for tap in taps.first..taps.first + taps.count {
-                        let mut taken = [0; BLOCK];
-                        let w = if r.packing == WORDS {
-                            let w = taken.get_mut(..acc.len())?;
-                            take(w, weights, (tap, from), &r)?;
-                            &*w
-                        } else {
-                            weights.get(tap * oc + from..)?.get(..acc.len())?
-                        };
-                        match taps.pixels {
-                            None => carafe_cpu::multiply_add_scalar(acc, x.zero(), w),
-                            Some(pixel) if plain => carafe_cpu::multiply_add(acc, pixel.get(from..)?, w),
-                            Some(pixel) => spread(acc, pixel, x.unsigned(), w, from, multiplier)?,
-                        }
+                    let mut taken = [0; BLOCK];
+                    let w = if reads_columns(LOOPS) && r.packing == WORDS {
+                        let w = taken.get_mut(..acc.len())?;
+                        take(w, weights, (taps.first, from), &r)?;
+                        &*w
+                    } else {
+                        weights.get(taps.first * oc + from..)?.get(..acc.len())?
+                    };
+                    match taps.pixels {
+                        None => carafe_cpu::multiply_add_scalar(acc, x.zero(), w),
+                        Some(pixel) if one => carafe_cpu::multiply_add(acc, pixel.get(from..)?, w),
+                        Some(pixel) => spread(acc, pixel, x.unsigned(), w, from, multiplier)?,
                     }
                     Some(())
                 })?;
                 finish.block::<A>(A::requantize, acc, channels.get(from * A::CHANNEL..)?, out);
                 from += BLOCK;
             }
-            Some(())
-        })
+        }
     }
+    Some(())
 }
 
 /// The weights of channels `from..` for a tap, of [`WORDS`].

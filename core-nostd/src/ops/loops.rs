@@ -5,32 +5,74 @@ use carafe_cpu::{FAST, FAST_QUADS, HELIUM};
 use super::convolution::{ConvRecord, WORDS};
 use super::dense::DenseRecord;
 use super::window::Weights;
-use super::{QUADS, gather, pixelwise, product, quads, slide, sliding, tile};
+use super::{COLUMNS, PAIRS, QUADS, gather, pixelwise, product, quads, slide, sliding, tile};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Node, OpCode};
 
 /// Every loop: what a registry links that is not made for one model.
-pub const ALL_LOOPS: u8 = u8::MAX;
+pub const ALL_LOOPS: u16 = u16::MAX;
 
 /// The one that needs nothing.
-pub(super) const PLAIN: u8 = 1;
+pub(super) const PLAIN: u16 = 1;
 /// Convolutions as tiles.
-pub(super) const TILES: u8 = 2;
+pub(super) const TILES: u16 = 2;
 /// One pixel at a time.
-pub(super) const ALONE: u8 = 4;
+pub(super) const ALONE: u16 = 4;
 /// Depthwise convolutions over planes.
-pub(super) const SLIDE: u8 = 8;
+pub(super) const SLIDE: u16 = 8;
 /// Other depthwise convolutions.
-pub(super) const STREAM: u8 = 16;
+pub(super) const STREAM: u16 = 16;
 /// All of weights in quads: those of Armv6-M.
-pub(super) const SIMPLE: u8 = 32;
+pub(super) const SIMPLE: u16 = 32;
 /// All of weights that are plain, in columns or words: those of Helium.
-pub(super) const WIDE: u8 = 64;
+pub(super) const WIDE: u16 = 64;
+/// Depthwise convolutions over planes whose rows are few pixels.
+pub(super) const NARROW: u16 = 128;
+
+/// The last channel of an odd number, whose weights are plain.
+pub(super) const ODD: u16 = 1 << 8;
+/// Weights that are plain, or in columns.
+pub(super) const ROWS: u16 = 1 << 9;
+/// Weights in pairs.
+pub(super) const PAIRED: u16 = 1 << 10;
+/// Weights in quads.
+pub(super) const QUADRUPLED: u16 = 1 << 11;
+/// Weights in columns; depthwise, in words.
+pub(super) const GROUPED: u16 = 1 << 12;
+/// An operand of u8; depthwise, or channels that are multiplied.
+pub(super) const BYTES: u16 = 1 << 13;
+
+/// True if some of `loops` are faster on this core than the plain one.
+pub(super) const fn takes_fast(loops: u16) -> bool {
+    loops & (TILES | ALONE | SLIDE | NARROW | STREAM) != 0 && FAST
+        || loops & SIMPLE != 0 && FAST_QUADS
+        || loops & WIDE != 0 && HELIUM
+}
+
+/// True if the plain loop meets [`ROWS`].
+pub(super) const fn reads_rows(loops: u16) -> bool {
+    loops & ODD != 0 || loops & ROWS != 0 && (loops & PLAIN != 0 || !HELIUM)
+}
+
+/// True if the plain loop meets [`PAIRED`].
+pub(super) const fn reads_pairs(loops: u16) -> bool {
+    loops & PAIRED != 0 && (loops & PLAIN != 0 || !FAST)
+}
+
+/// True if the plain loop meets [`QUADRUPLED`].
+pub(super) const fn reads_quads(loops: u16) -> bool {
+    loops & QUADRUPLED != 0 && (loops & PLAIN != 0 || !FAST_QUADS)
+}
+
+/// True if the plain loop meets [`GROUPED`].
+pub(super) const fn reads_columns(loops: u16) -> bool {
+    loops & GROUPED != 0 && (loops & PLAIN != 0 || !HELIUM)
+}
 
 /// True if some of `loops` need the plain one on this core, which has not the others.
-pub(super) const fn need_plain(loops: u8) -> bool {
-    loops & PLAIN != 0
-        || loops & (TILES | ALONE | SLIDE | STREAM) != 0 && !FAST
+pub(super) const fn need_plain(loops: u16) -> bool {
+    loops & (PLAIN | ODD) != 0
+        || loops & (TILES | ALONE | SLIDE | NARROW | STREAM) != 0 && !FAST
         || loops & SIMPLE != 0 && !FAST_QUADS
         || loops & WIDE != 0 && !HELIUM
 }
@@ -39,46 +81,69 @@ pub(super) const fn need_plain(loops: u8) -> bool {
 /// scratch; those of its kernel are linked by `Conv2d<Native, LOOPS>`, and so on. Weights begin at a multiple of 4. 0 of ops
 /// that have no choice.
 #[doc(hidden)]
-pub fn loops(node: &Node<'_>, scratch: usize) -> u8 {
-    let odd = if node.out.c.is_multiple_of(2) { 0 } else { PLAIN };
+pub fn loops(node: &Node<'_>, scratch: usize) -> u16 {
+    let unsigned = if node.in0.unsigned() { BYTES } else { 0 };
     match OpCode(node.header.op) {
-        OpCode::Conv2d => convolution(node, scratch, odd).unwrap_or(PLAIN),
-        OpCode::DepthwiseConv2d => depthwise(node, scratch).unwrap_or(PLAIN),
-        OpCode::Dense => dense(node, scratch, odd).unwrap_or(PLAIN),
+        OpCode::Conv2d => unsigned | convolution(node, scratch).unwrap_or(ALL_LOOPS),
+        OpCode::DepthwiseConv2d => unsigned | depthwise(node, scratch).unwrap_or(ALL_LOOPS),
+        OpCode::Dense => unsigned | dense(node, scratch).unwrap_or(ALL_LOOPS),
         _ => 0,
     }
 }
 
-fn convolution(node: &Node<'_>, scratch: usize, odd: u8) -> Option<u8> {
-    let r: ConvRecord = node.fields().ok().filter(|r: &ConvRecord| r.weights.is_multiple_of(4))?;
+/// What the plain loop reads of weights so packed.
+fn read(packing: u8) -> u16 {
+    match packing {
+        PAIRS => PAIRED,
+        QUADS => QUADRUPLED,
+        COLUMNS => GROUPED | ROWS,
+        _ => ROWS,
+    }
+}
+
+/// [`ODD`] of an odd number of channels.
+fn odd(channels: u16) -> u16 {
+    if channels.is_multiple_of(2) { 0 } else { ODD }
+}
+
+fn convolution(node: &Node<'_>, scratch: usize) -> Option<u16> {
+    let r: ConvRecord = node.fields().ok()?;
+    let (odd, aligned) = (odd(node.out.c), r.weights.is_multiple_of(4));
     let place = (r.weights, r.packing);
     let (weights, _) = Weights::of(node, place, r.windows().taps(), node.in0.c, Native::CHANNEL).ok()?;
-    match () {
-        () if tile::fits(node, &weights, &r, scratch) => {
-            Some(odd | if tile::is_alone(node, &r) { ALONE } else { TILES })
+    let takes = match () {
+        () if aligned && tile::fits(node, &weights, &r, scratch) => {
+            odd | if tile::is_alone(node, &r) { ALONE } else { TILES }
         }
-        () if quads::fits(node, &weights, &r, scratch) => Some(odd | SIMPLE),
-        () if product::fits(node, &weights, &r, scratch) => Some(WIDE),
-        () => None,
-    }
+        () if aligned && quads::fits(node, &weights, &r, scratch) => odd | SIMPLE,
+        () if aligned && product::fits(node, &weights, &r, scratch) => WIDE,
+        () => odd | PLAIN,
+    };
+    Some(takes | read(r.packing))
 }
 
-fn depthwise(node: &Node<'_>, scratch: usize) -> Option<u8> {
-    let r: ConvRecord = node.fields().ok().filter(|r: &ConvRecord| r.weights.is_multiple_of(4))?;
-    match r.packing {
+fn depthwise(node: &Node<'_>, scratch: usize) -> Option<u16> {
+    let r: ConvRecord = node.fields().ok()?;
+    let aligned = r.weights.is_multiple_of(4);
+    let takes = match r.packing {
+        _ if !aligned => None,
         QUADS => pixelwise::fits(node, &r, scratch).then_some(SIMPLE),
         WORDS => gather::fits(node, &r, scratch).then_some(WIDE),
-        _ if slide::fits(node, &r, scratch) => Some(SLIDE),
-        _ => sliding::fits(node, &r, scratch).then_some(STREAM),
-    }
+        _ => slide::fits(node, &r, scratch).or_else(|| sliding::fits(node, &r, scratch).then_some(STREAM)),
+    };
+    let words = if r.packing == WORDS { GROUPED } else { 0 };
+    let multiplied = if node.in0.c == node.out.c { 0 } else { BYTES };
+    Some(takes.unwrap_or(PLAIN) | words | multiplied)
 }
 
-fn dense(node: &Node<'_>, scratch: usize, odd: u8) -> Option<u8> {
-    let r: DenseRecord = node.fields().ok().filter(|r: &DenseRecord| r.weights.is_multiple_of(4))?;
-    let (weights, _) = Weights::of(node, (r.weights, r.packing), 1, node.in0.c, Native::CHANNEL).ok()?;
-    match () {
-        () if r.is_fast(node) => Some(odd | ALONE),
-        () if quads::fits_dense(node, &weights, &r, scratch) => Some(odd | SIMPLE),
-        () => r.is_wide(node).then_some(WIDE),
-    }
+fn dense(node: &Node<'_>, scratch: usize) -> Option<u16> {
+    let r: DenseRecord = node.fields().ok()?;
+    let (odd, aligned) = (odd(node.out.c), r.weights.is_multiple_of(4));
+    let takes = match () {
+        () if aligned && r.is_fast(node) => odd | ALONE,
+        () if aligned && quads::fits_dense(node, &r, scratch) => odd | SIMPLE,
+        () if aligned && r.is_wide(node) => WIDE,
+        () => odd | PLAIN,
+    };
+    Some(takes | read(r.packing))
 }

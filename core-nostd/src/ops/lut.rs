@@ -35,6 +35,10 @@ impl Kernel for Lut {
         Ok(Need::ELEMENTWISE)
     }
 
+    fn need(_: &Node<'_>) -> Result<Need, Fault> {
+        Ok(Need::ELEMENTWISE)
+    }
+
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
         let r: LutRecord = cx.node.fields().ok()?;

@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::record::record;
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, Window};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, TensorInfo, Window};
 
 record! {
     /// Fields of [`Mean`].
@@ -33,6 +33,10 @@ impl<A: Arithmetic> Kernel for Mean<A> {
         check(node)
     }
 
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        need(&node.in0)
+    }
+
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let r: MeanRecord = cx.node.fields().ok()?;
         if let Band::Consume(y0, y1) = band {
@@ -57,21 +61,19 @@ fn check(node: &Node<'_>) -> Result<Need, Fault> {
     if (y.h, y.w, y.c) != (1, 1, x.c) {
         return Err(Fault::Shape);
     }
-    Ok(Need {
-        state: false,
-        windows: [Window::ALL, Window::SAME],
-        consumes: true,
-        in_place: 0,
-        aux: 4 * u32::from(x.c),
-        ..Need::ELEMENTWISE
-    })
+    need(x)
+}
+
+fn need(x: &TensorInfo) -> Result<Need, Fault> {
+    let windows = [Window::ALL, Window::SAME];
+    Ok(Need { windows, consumes: true, in_place: 0, aux: 4 * u32::from(x.c), ..Need::ELEMENTWISE })
 }
 
 /// Adds rows to the accumulator, the first of which begins it.
 #[inline(never)]
 fn consume(cx: &mut Cx<'_>, y0: u16, y1: u16) -> Option<()> {
     if y0 == 0 {
-        cx.aux.fill(0);
+        carafe_cpu::fill(cx.aux, 0);
     }
     for y in y0..y1 {
         let rows = &cx.inputs[0];

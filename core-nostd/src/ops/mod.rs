@@ -16,6 +16,7 @@ mod lut;
 mod mean;
 mod mul;
 mod pixelwise;
+mod plain;
 mod pool;
 mod product;
 mod quads;

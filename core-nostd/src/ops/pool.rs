@@ -71,6 +71,12 @@ impl PoolRecord {
         Ok(Need { windows: [window, Window::SAME], in_place: 0, ..Need::ELEMENTWISE })
     }
 
+    #[inline(never)]
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        let r: PoolRecord = node.fields()?;
+        Ok(Need { windows: [r.windows().window(), Window::SAME], in_place: 0, ..Need::ELEMENTWISE })
+    }
+
     /// Entries of the table of multipliers.
     fn multipliers(&self) -> usize {
         if self.exclude_pad != 0 { self.windows().taps() } else { 1 }
@@ -89,13 +95,17 @@ impl Kernel for MaxPool2d {
         PoolRecord::check(node, false)
     }
 
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        PoolRecord::need(node)
+    }
+
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
         let (node, [rows, _]) = (cx.node, &cx.inputs);
         let r: PoolRecord = node.fields().ok()?;
         let windows = r.windows();
         cx.out.each((y0, y1), false, &mut |oy, ox, out| {
-            out.fill(i8::MIN as u8);
+            carafe_cpu::fill(out, i8::MIN as u8);
             windows.each((&node.in0, rows), (oy, ox), false, &mut |taps| {
                 carafe_cpu::max(out, taps.pixels.unwrap_or_default());
                 Some(())
@@ -116,6 +126,10 @@ impl<A: Arithmetic> Kernel for AvgPool2d<A> {
 
     fn check(node: &Node<'_>) -> Result<Need, Fault> {
         PoolRecord::check(node, true)
+    }
+
+    fn need(node: &Node<'_>) -> Result<Need, Fault> {
+        PoolRecord::need(node)
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

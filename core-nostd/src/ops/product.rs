@@ -30,9 +30,9 @@ impl Way {
     fn of(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) -> Option<Self> {
         let (x, y) = (&node.in0, &node.out);
         let line = r.kernel_h == 1 || r.kernel_w == 1;
-        if weights.pairs
-            || weights.quads
-            || !(weights.columns || line)
+        if weights.pairs()
+            || weights.quads()
+            || !(weights.columns() || line)
             || r.dilation_w != 1
             || r.shift < 0
             || usize::from(y.c) < CHANNELS

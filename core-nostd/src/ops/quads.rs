@@ -6,7 +6,7 @@
 
 use carafe_cpu::{FAST_QUADS, PIXELS, Put, Quads, fill_quads, move_quads, quad_words, widen_quads};
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, QUADS};
 use super::dense::DenseRecord;
 use super::window::{Weights, Windows};
 use crate::{Cx, Node, Rows, TensorInfo};
@@ -85,7 +85,7 @@ impl Plan {
 /// Scratch that [`produce`] takes, with what aligning may cost. 0 if it is not for this node.
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) -> u32 {
-    if !weights.quads || node.out.c < 2 || r.shift < 0 {
+    if !weights.quads() || node.out.c < 2 || r.shift < 0 {
         return 0;
     }
     Plan::of(&node.in0, weights.per_channel, r).map_or(0, |plan| plan.scratch(node.out.c))
@@ -294,9 +294,9 @@ pub(super) fn produce(
 }
 
 /// Scratch that [`dense`] takes, with what aligning may cost. 0 if it is not for this layer.
-pub(super) fn dense_scratch(weights: &Weights<'_>, inputs: u16, channels: u16) -> u32 {
+pub(super) fn dense_scratch(packing: u8, inputs: u16, channels: u16) -> u32 {
     let inputs = usize::from(inputs);
-    if !weights.quads || inputs % 4 != 0 || inputs > LONGEST || channels < 2 {
+    if packing != QUADS || inputs % 4 != 0 || inputs > LONGEST || channels < 2 {
         return 0;
     }
     let sums = if inputs > AT_ONCE { 4 * usize::from(channels / 2) } else { 0 };
@@ -304,13 +304,13 @@ pub(super) fn dense_scratch(weights: &Weights<'_>, inputs: u16, channels: u16) -
 }
 
 /// True if [`dense`] makes this step.
-pub(super) fn serves_dense(cx: &Cx<'_>, weights: &Weights<'_>, r: &DenseRecord) -> bool {
-    FAST_QUADS && fits_dense(cx.node, weights, r, cx.scratch.len())
+pub(super) fn serves_dense(cx: &Cx<'_>, r: &DenseRecord) -> bool {
+    FAST_QUADS && fits_dense(cx.node, r, cx.scratch.len())
 }
 
 /// True if [`dense`] makes this node with so many bytes of scratch.
-pub(super) fn fits_dense(node: &Node<'_>, weights: &Weights<'_>, r: &DenseRecord, bytes: usize) -> bool {
-    let scratch = dense_scratch(weights, node.in0.c, node.out.c) as usize;
+pub(super) fn fits_dense(node: &Node<'_>, r: &DenseRecord, bytes: usize) -> bool {
+    let scratch = dense_scratch(r.packing, node.in0.c, node.out.c) as usize;
     r.shift >= 0 && scratch > 0 && bytes >= scratch
 }
 

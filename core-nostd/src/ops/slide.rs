@@ -3,6 +3,7 @@
 use carafe_cpu::{FAST, Slide, TAPS, Taps};
 
 use super::convolution::{ConvRecord, PLAIN};
+use super::loops::{NARROW, SLIDE};
 use crate::{Cx, Node};
 
 /// Scratch that is worth asking for: with more, more rows are made at once, and fewer lines brought twice.
@@ -40,10 +41,10 @@ fn bytes(s: &Slide, rows: usize) -> usize {
     4 * (lines + s.work(lines))
 }
 
-/// Rows that `scratch` bytes are enough for.
-fn rows(s: &Slide, scratch: usize) -> usize {
+/// Rows that `scratch` bytes are enough for, `most` at most.
+fn rows(s: &Slide, scratch: usize, most: usize) -> usize {
     let mut rows = 0;
-    while bytes(s, rows + 1) <= scratch && s.lines(rows + 1) <= TAPS {
+    while rows < most && bytes(s, rows + 1) <= scratch && s.lines(rows + 1) <= TAPS {
         rows += 1;
     }
     rows
@@ -53,18 +54,24 @@ fn rows(s: &Slide, scratch: usize) -> usize {
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     let Some(s) = describe(node, r) else { return 0 };
-    let band = usize::from(node.header.band).clamp(1, rows(&s, ENOUGH).max(1));
+    let band = rows(&s, ENOUGH, usize::from(node.header.band)).max(1);
     (bytes(&s, band) + 4) as u32
 }
 
-/// True if [`produce`] makes this node with so many bytes of scratch, wherever they begin.
-pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> bool {
-    describe(node, r).is_some_and(|s| bytes(&s, 1) + 3 <= scratch)
+/// True if [`produce`] takes scratch.
+pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
+    describe(node, r).is_some()
+}
+
+/// The loop that [`produce`] takes for this node, with so many bytes of scratch, wherever they begin.
+pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> Option<u16> {
+    let s = describe(node, r).filter(|s| bytes(s, 1) + 3 <= scratch)?;
+    Some(if s.narrow() > 0 { NARROW } else { SLIDE })
 }
 
 /// Makes rows `y0..y1`; `None` if it can't, or this is not for it.
 #[inline(never)]
-pub(super) fn produce(
+pub(super) fn produce<const LOOPS: u16>(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &ConvRecord,
@@ -73,7 +80,7 @@ pub(super) fn produce(
 ) -> Option<()> {
     let mut s = describe(cx.node, r).filter(|_| FAST && carafe_cpu::takes(channels))?;
     let words = carafe_cpu::words(cx.scratch);
-    let most = rows(&s, 4 * words.len());
+    let most = rows(&s, 4 * words.len(), usize::from(y1.saturating_sub(y0)));
     let (windows, operand) = (r.windows(), &cx.inputs[0]);
     let mut oy = y0;
     while oy < y1 {
@@ -90,7 +97,8 @@ pub(super) fn produce(
         }
         let at = cx.out.byte(oy)?;
         let out = cx.out.bytes().get_mut(at..)?;
-        carafe_cpu::slide(&lines, &s, work, (weights, channels), out)?;
+        let loops = (LOOPS & NARROW != 0, LOOPS & SLIDE != 0);
+        carafe_cpu::slide(loops, &lines, &s, work, (weights, channels), out)?;
         if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
             for row in 0..s.rows {
                 for x in 0..s.width {

@@ -40,6 +40,10 @@ impl<A: Arithmetic> Kernel for Softmax<A> {
         Ok(Need::ELEMENTWISE)
     }
 
+    fn need(_: &Node<'_>) -> Result<Need, Fault> {
+        Ok(Need::ELEMENTWISE)
+    }
+
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
         let r: SoftmaxRecord = cx.node.fields().ok()?;

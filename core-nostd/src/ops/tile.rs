@@ -3,7 +3,7 @@
 
 use carafe_cpu::{Alike, FAST, PIXELS, Put, TAPS, Taps, Work};
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, PAIRS};
 use super::loops::{ALONE, TILES};
 use super::window::{Weights, Windows};
 use crate::{Cx, Node, Rows, TensorInfo};
@@ -12,11 +12,46 @@ use crate::{Cx, Node, Rows, TensorInfo};
 /// aligning may cost. 0 if it is not for this node.
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) -> u32 {
-    if !weights.pairs || node.out.c < 2 || usize::from(r.kernel_h) > TAPS || r.shift < 0 {
+    if !takes(node, r) {
         return 0;
     }
     let lines = 4 * usize::from(r.kernel_h);
-    (lines + 2 * PIXELS * weights.per_channel + windows(&node.in0, weights, r) + 4) as u32
+    let (windows, padded) = (windows(&node.in0, weights, r), usize::from(r.kernel_h) * padded_line(node, r));
+    (lines + 2 * PIXELS * weights.per_channel + windows + padded + 4) as u32
+}
+
+/// Bytes of padded lines that are worth copying, so that no window of a narrow row reaches into the padding.
+const ENOUGH: usize = 256;
+
+/// Bytes of a line with the padding of all windows of a row; 0 if lines are not copied.
+fn padded_line(node: &Node<'_>, r: &ConvRecord) -> usize {
+    let (x, y) = (&node.in0, &node.out);
+    let across = (usize::from(y.w).wrapping_sub(1)).wrapping_mul(usize::from(r.stride_w));
+    let line = across.wrapping_add(usize::from(r.kernel_w)).wrapping_mul(usize::from(x.c));
+    let fits = line.saturating_mul(usize::from(r.kernel_h)) <= ENOUGH && r.pad_left < r.kernel_w;
+    let padded = r.kernel_w > 1 && r.dilation_w == 1 && x.pixel_stride == x.c && y.w > 1;
+    if padded && fits { line } else { 0 }
+}
+
+/// Copies a line of the operand between its padding.
+#[inline(never)]
+fn pad_line(to: &mut [u8], line: Option<&[u8]>, before: usize, zero: u8) -> Option<()> {
+    let Some(line) = line else {
+        carafe_cpu::fill(to, zero);
+        return Some(());
+    };
+    // The windows may leave out the end of the line.
+    let (left, rest) = to.split_at_mut_checked(before)?;
+    let (middle, right) = rest.split_at_mut_checked(line.len().min(rest.len()))?;
+    carafe_cpu::fill(left, zero);
+    carafe_cpu::copy(middle, line);
+    carafe_cpu::fill(right, zero);
+    Some(())
+}
+
+/// True if [`produce`] takes scratch.
+pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
+    r.packing == PAIRS && node.out.c >= 2 && usize::from(r.kernel_h) <= TAPS && r.shift >= 0
 }
 
 /// Bytes of windows: none where every tap comes in words, one for the border where every line does.
@@ -109,7 +144,7 @@ pub(super) fn produce(
     (y0, y1): (u16, u16),
     r: &ConvRecord,
     (weights, channels): (&Weights<'_>, &[u8]),
-    loops: u8,
+    loops: u16,
 ) -> Option<()> {
     let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
     let windows = r.windows();
@@ -126,7 +161,8 @@ pub(super) fn produce(
     }
     let (list, words) = carafe_cpu::words(cx.scratch).split_at_mut_checked(usize::from(r.kernel_h))?;
     let (column, rest) = words.split_at_mut_checked(weights.per_channel / 2 * PIXELS)?;
-    let window = carafe_cpu::bytes(rest).get_mut(..self::windows(x, weights, r))?;
+    let (window, padded) = carafe_cpu::bytes(rest).split_at_mut_checked(self::windows(x, weights, r))?;
+    let (line, pixel) = (padded_line(cx.node, r), usize::from(x.c));
     let joined = rows.contiguous() && r.dilation_w == 1;
     let step = cx.out.pixel_stride();
     // Windows of one tap that lie next to each other do so beyond the ends of rows.
@@ -137,6 +173,7 @@ pub(super) fn produce(
         unsigned: x.unsigned(),
         zero: x.zero(),
         tiles: 0,
+        twos: 0,
         out_step: step,
     };
     let words = alike.run.is_multiple_of(4);
@@ -151,18 +188,22 @@ pub(super) fn produce(
             let width = u32::from(end - oy) * u32::from(y.w);
             let whole = |ky: u8| words || windows.tap(0, oy, ky, x.h).is_some();
             let (from, count) = match () {
-                () if flat => (0, width),
+                () if flat || line > 0 => (0, width),
                 () if joined && whole(0) && whole(r.kernel_h.wrapping_sub(1)) => {
                     inside(r, u32::from(x.w), width).unwrap_or((0, 0))
                 }
                 () => (0, 0),
             };
-            alike.tiles = count as usize / PIXELS;
+            // What is left over of a row waits with the pixels of its border, if there are some.
+            alike = match count == width {
+                true => alike.of(width as usize),
+                false => Alike { tiles: count as usize / PIXELS, twos: 0, ..alike },
+            };
             if alone {
                 let mut pixel = 0;
                 while pixel < width {
                     if pixel == from {
-                        pixel += (alike.tiles * PIXELS) as u32;
+                        pixel += alike.pixels() as u32;
                         if pixel >= width {
                             break;
                         }
@@ -175,23 +216,36 @@ pub(super) fn produce(
                     product.add(begin + pixel as usize * step, columns.words, cx.out.bytes())?;
                     pixel += 1;
                 }
-            } else if alike.tiles > 0 {
+            } else if alike.pixels() > 0 {
                 let mut taps = Taps::new(list);
                 let first = (from * u32::from(r.stride_w)).wrapping_sub(u32::from(r.pad_left));
-                for ky in 0..r.kernel_h {
+                if line > 0 {
+                    let mut lines = padded.chunks_exact_mut(line);
+                    for ky in 0..r.kernel_h {
+                        let row = match windows.tap(0, oy, ky, x.h) {
+                            Some(row) => Some(rows.row(row)?),
+                            None => None,
+                        };
+                        pad_line(lines.next()?, row, usize::from(r.pad_left) * pixel, x.zero_point as u8)?;
+                    }
+                    for line in padded.chunks_exact(line).take(usize::from(r.kernel_h)) {
+                        taps.push(line)?;
+                    }
+                }
+                for ky in 0..if line > 0 { 0 } else { r.kernel_h } {
                     let Some(row) = windows.tap(0, oy, ky, x.h) else {
                         taps.pad()?;
                         continue;
                     };
                     let line = if flat { rows.rest(row, y1)?.0 } else { rows.row(row)? };
-                    taps.push(line.get(first as usize * usize::from(x.c)..)?)?;
+                    taps.push(line.get(first as usize * pixel..)?)?;
                 }
                 product.put.at[0] = begin + from as usize * step;
                 let windows: &mut [u8] = if words { &mut [] } else { columns.window };
                 let mut work = Work { columns: columns.words, windows };
                 carafe_cpu::tiles(&taps, &alike, &mut work, (weights.bytes, channels), &product.put, cx.out.bytes())?;
                 if is_bounded(r) {
-                    for pixel in 0..alike.tiles * PIXELS {
+                    for pixel in 0..alike.pixels() {
                         product.cut(product.put.at[0] + pixel * step, cx.out.bytes())?;
                     }
                 }

@@ -26,6 +26,9 @@ pub(super) struct Taps<'a> {
 }
 
 impl Windows {
+    /// Each the pixel where it is.
+    pub const PIXEL: Self = Self { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+
     /// Taps of a window.
     pub fn taps(&self) -> usize {
         usize::from(self.kernel[0]) * usize::from(self.kernel[1])
@@ -49,12 +52,18 @@ impl Windows {
         if !self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&n| n != 0) {
             return Err(Fault::Field);
         }
-        Ok(Window {
+        Ok(self.window())
+    }
+
+    /// [`Windows::rows`] of what has been checked.
+    #[inline]
+    pub fn window(&self) -> Window {
+        Window {
             num: u16::from(self.stride[0]),
             den: 1,
             pad: u16::from(self.pad[0]),
             extent: u16::from(self.kernel[0]).saturating_sub(1) * u16::from(self.dilation[0]) + 1,
-        })
+        }
     }
 
     /// Row (0) or column (1) of the operand that tap `k` of output `o` reads; `None` if it lies in the padding.
@@ -93,7 +102,7 @@ impl Windows {
                         (count, Some(row.get(usize::from(ix) * rows.pixel_stride()..)?))
                     }
                     (Some(_), None) => (1, None),
-                    (None, _) => (left, None),
+                    (None, _) => (if join { left } else { 1 }, None),
                 };
                 let first = usize::from(ky) * usize::from(kernel_w) + usize::from(kx);
                 f(Taps { first, count: usize::from(count), pixels })?;
@@ -110,12 +119,8 @@ pub(super) struct Weights<'m> {
     pub bytes: &'m [u8],
     /// Bytes of a channel of the result: those of pairs are interleaved, and filled up to a multiple of 4.
     pub per_channel: usize,
-    /// [`super::PAIRS`].
-    pub pairs: bool,
-    /// [`super::QUADS`].
-    pub quads: bool,
-    /// [`super::COLUMNS`].
-    pub columns: bool,
+    /// [`super::PLAIN`], and so on.
+    pub packing: u8,
 }
 
 impl<'m> Weights<'m> {
@@ -129,18 +134,16 @@ impl<'m> Weights<'m> {
         depth: u16,
         channel: usize,
     ) -> Result<(Self, &'m [u8]), Fault> {
-        let (pairs, quads, columns) = (packing == super::PAIRS, packing == super::QUADS, packing == super::COLUMNS);
-        if !pairs && !quads && !columns && packing != super::PLAIN {
-            return Err(Fault::Field);
-        }
         // At most 2^16 taps: neither this nor the next product exceeds 32 bits.
         let mut per_channel = (taps as u32).wrapping_mul(u32::from(depth));
-        if pairs || quads {
-            per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?;
+        match packing {
+            super::PAIRS | super::QUADS => per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?,
+            super::PLAIN | super::COLUMNS => {}
+            _ => return Err(Fault::Field),
         }
         let length = per_channel.checked_mul(u32::from(node.out.c)).ok_or(Fault::Shape)?;
         let (bytes, channels) = node.layer(offset, length as usize, channel)?;
-        Ok((Self { bytes, per_channel: per_channel as usize, pairs, quads, columns }, channels))
+        Ok((Self { bytes, per_channel: per_channel as usize, packing }, channels))
     }
 
     /// As [`Weights::of`]; also gives the multiplications of the node.
@@ -156,6 +159,18 @@ impl<'m> Weights<'m> {
         let (weights, _) = Self::of(node, place, taps, depth, channel)?;
         let one = (taps as u32).wrapping_mul(u32::from(depth)).saturating_mul(u32::from(y.c));
         Ok((weights, one.saturating_mul(u32::from(y.h) * u32::from(y.w))))
+    }
+
+    pub fn pairs(&self) -> bool {
+        self.packing == super::PAIRS
+    }
+
+    pub fn quads(&self) -> bool {
+        self.packing == super::QUADS
+    }
+
+    pub fn columns(&self) -> bool {
+        self.packing == super::COLUMNS
     }
 
     /// Without the first `channels`, an even number.

@@ -12,6 +12,7 @@ use carafe_hil::protocol::frame::encode;
 use carafe_hil::protocol::{BlobFault, Fault, MAX_DATA, MAX_FRAME, Observe, Request, Response};
 use carafe_hil::sample::Sample;
 use carafe_hil::{Client, Error, Transport};
+use carafe_runner::carafe_slots::{Key, RamFlash, Slots};
 use carafe_runner::{Clock, Counter, CounterKind, Ending, Identity, Memory, NoStack, Runner, carafe};
 
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -112,6 +113,34 @@ pub fn board(Sizes(front, back, arena): Sizes) -> (HostEnd, JoinHandle<Ending>) 
         let link = BoardEnd { from: from_host, ready: VecDeque::new(), to: to_host };
         let identity = Identity { board: "loopback", cpu: "host" };
         Runner::new(identity, carafe::ops::ALL, link, Ticks(0), NoStack, memory).serve()
+    });
+    (HostEnd { to: Some(to_board), from: from_board }, thread)
+}
+
+/// Bytes of a board's flash: two slots of half of it.
+pub const FLASH: usize = 32 << 10;
+
+/// Starts a board with flash in a thread. It takes models only that `key` has signed, if there is one.
+pub fn board_with_flash(key: Option<Key>) -> (HostEnd, JoinHandle<Ending>) {
+    let (to_board, from_host) = channel();
+    let (to_host, from_board) = channel();
+    let thread = std::thread::spawn(move || {
+        let Sizes(front, back, arena) = ROOMY;
+        let (mut front, mut back, mut arena) = (vec![0xAA; front], vec![0xAA; back], vec![0xAA; arena]);
+        let mut flash = vec![0xAA; FLASH];
+        let mut link = BoardEnd { from: from_host, ready: VecDeque::new(), to: to_host };
+        loop {
+            let memory = Memory { banks: [&mut front, &mut back], arena: &mut arena };
+            let slots = Slots::new(RamFlash::<8, 1024>::new(&mut flash), 0, FLASH as u32 / 2).unwrap();
+            let identity = Identity { board: "loopback", cpu: "host" };
+            let runner = Runner::new(identity, carafe::ops::ALL, &mut link, Ticks(0), NoStack, memory);
+            let runner = runner.with_slots(Some(slots));
+            let runner = if let Some(key) = key { runner.with_key(key) } else { runner };
+            match runner.serve() {
+                Ending::Restart => {}
+                ending => return ending,
+            }
+        }
     });
     (HostEnd { to: Some(to_board), from: from_board }, thread)
 }

@@ -5,14 +5,10 @@ use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, Write};
 
-use super::{MODE_W, WRITE, ask, call, open};
+use super::{CommandLine, MODE_W, WRITE, call, open};
 
 const READ: usize = 0x06;
-const GET_CMDLINE: usize = 0x15;
 const MODE_R: usize = 0;
-/// Given by the host as `-semihosting-config arg=link=console`.
-const ARGUMENT: &[u8] = b"link=console";
-
 /// The console, opened once to read and once to write. Reads block the emulator, and end when its standard input does.
 pub struct Console {
     input: usize,
@@ -20,15 +16,12 @@ pub struct Console {
 }
 
 impl Console {
-    /// The console, if the host's command line asks for it.
+    /// Given by the host as `-semihosting-config arg=link=console`.
+    pub const ARGUMENT: &[u8] = b"link=console";
+
+    /// The console, if the host's command line asks for it, in at most 64 bytes.
     pub fn if_asked() -> Option<Self> {
-        let mut line = [0u8; 64];
-        let mut block = [line.as_mut_ptr().expose_provenance(), line.len()];
-        // SAFETY: the block has address and length of a buffer that the host may write; it writes the length back.
-        #[allow(unsafe_code)]
-        let refused = unsafe { ask(GET_CMDLINE, (&raw mut block).expose_provenance()) };
-        let asked = refused == 0 && line.windows(ARGUMENT.len()).any(|part| part == ARGUMENT);
-        asked.then(Self::open)
+        CommandLine::<64>::read().value(Self::ARGUMENT).map(|_| Self::open())
     }
 
     /// The console, whatever the host says.

@@ -1,0 +1,103 @@
+//! The loop that needs nothing: pixel by pixel, some channels at a time.
+
+use core::hint::black_box;
+
+use super::convolution::BLOCK;
+use super::loops::{BYTES, reads_columns, reads_pairs, reads_quads, reads_rows};
+use super::window::{Taps, Weights, Windows};
+use crate::arithmetic::{Arithmetic, Finish};
+use crate::{Cx, TensorInfo};
+
+/// A convolution or dense layer.
+pub(super) struct Plain<'a> {
+    pub windows: Windows,
+    pub weights: Weights<'a>,
+    /// Parameters of the channels.
+    pub channels: &'a [u8],
+    pub finish: Finish,
+    /// Rounded as dense layers are.
+    pub dense: bool,
+}
+
+impl Plain<'_> {
+    /// Makes rows `y0..y1`, all channels but the first `made`.
+    #[inline(never)]
+    pub fn make<A: Arithmetic, const LOOPS: u16>(
+        &self,
+        cx: &mut Cx<'_>,
+        (y0, y1): (u16, u16),
+        made: usize,
+    ) -> Option<()> {
+        let (x, [rows, _]) = (&cx.node.in0, &cx.inputs);
+        let (all, stride) = (cx.out.channels(), cx.out.pixel_stride());
+        let columns = reads_columns(LOOPS) && self.weights.columns();
+        let requantize = if self.dense { A::requantize_dense } else { A::requantize };
+        for oy in y0..y1 {
+            for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
+                let (mut weights, mut channels) = (self.weights.skip(made), self.channels.get(made * A::CHANNEL..)?);
+                for out in out.get_mut(made..all)?.chunks_mut(BLOCK) {
+                    let mut acc = [black_box(0); BLOCK];
+                    let acc = acc.get_mut(..out.len())?;
+                    self.windows.each((x, rows), (oy, ox), !columns, &mut |mut taps| {
+                        if columns {
+                            taps.first = self.windows.by_column(taps.first)?;
+                        }
+                        accumulate::<LOOPS>(acc, &taps, x, weights)
+                    })?;
+                    self.finish.block::<A>(requantize, acc, channels, out);
+                    weights = weights.skip(BLOCK);
+                    channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// acc\[i\] += taps · weights of channel i. `weights` begin with those of the first channel.
+#[inline]
+fn accumulate<const LOOPS: u16>(
+    acc: &mut [i32],
+    taps: &Taps<'_>,
+    x: &TensorInfo,
+    mut weights: Weights<'_>,
+) -> Option<()> {
+    let unsigned = LOOPS & BYTES != 0 && x.unsigned();
+    let (pairs, quads) = (reads_pairs(LOOPS) && weights.pairs(), reads_quads(LOOPS) && weights.quads());
+    let (first, length) = (taps.first * usize::from(x.c), taps.count * usize::from(x.c));
+    for acc in acc.chunks_mut(2) {
+        let less = if quads && unsigned { 128 } else { 0 };
+        let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero()) - less));
+        // The last of an odd number is plain.
+        let sums = if quads && acc.len() == 2 {
+            let w = weights.bytes.get(..2 * weights.per_channel)?;
+            match taps.pixels {
+                None => scaled(carafe_cpu::sum_quads(w, first, length)),
+                Some(pixels) => carafe_cpu::dot_quads(pixels.get(..length)?, w, first, unsigned),
+            }
+        } else if pairs && acc.len() == 2 {
+            let w = weights.bytes;
+            match taps.pixels {
+                None => scaled(carafe_cpu::sum_pairs(w, first, length)),
+                Some(pixels) if unsigned => carafe_cpu::dot_pairs_u8(pixels.get(..length)?, w, first),
+                Some(pixels) => carafe_cpu::dot_pairs(pixels.get(..length)?, w, first),
+            }
+        } else if reads_rows(LOOPS) {
+            let w0 = weights.bytes.get(first..)?.get(..length)?;
+            let w1 =
+                if acc.len() < 2 { w0 } else { weights.bytes.get(weights.per_channel + first..)?.get(..length)? };
+            match taps.pixels {
+                None => scaled([w0, w1].map(carafe_cpu::sum)),
+                Some(pixels) if unsigned => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),
+                Some(pixels) => carafe_cpu::dot(pixels.get(..length)?, [w0, w1]),
+            }
+        } else {
+            return None;
+        };
+        for (acc, sum) in acc.iter_mut().zip(sums) {
+            *acc = acc.wrapping_add(sum);
+        }
+        weights = weights.skip(2);
+    }
+    Some(())
+}
