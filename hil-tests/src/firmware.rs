@@ -174,6 +174,17 @@ fn rustflags(target: Target) -> Vec<String> {
     flags
 }
 
+/// The command line that builds a firmware crate in its own folder, for people.
+pub fn build_command(target: Target) -> String {
+    let mut command = Command::new("cargo");
+    command.args(["build", "--release"]);
+    set_target(&mut command, target);
+    let variables = if target.build_std { "RUSTC_BOOTSTRAP=1 " } else { "" };
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let quoted = words.map(|word| if word.contains('"') { format!("'{word}'") } else { word.into_owned() });
+    format!("{variables}cargo {}", quoted.collect::<Vec<_>>().join(" "))
+}
+
 /// What is missing to compile for a board, and the command that gets it; `None` if it can be done, or nothing has to.
 pub fn why_not(board: &Board) -> Option<String> {
     missing(board.target?)
