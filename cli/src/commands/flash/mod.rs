@@ -48,9 +48,9 @@ pub struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    emulated: emulated::Options,
+    emulated: emulated::EmulatedArgs,
     #[command(flatten)]
-    probe: probe::Options,
+    probe: probe::ProbeArgs,
 }
 
 /// A file to be flashed.
@@ -61,7 +61,7 @@ struct Model<'a> {
 
 /// Flashes.
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    if args.probe.list {
+    if args.probe.list_probes {
         return probe::list(ui);
     }
     let model = args.file.as_deref().map(|path| read(path)).transpose()?;
