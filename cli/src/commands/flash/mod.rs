@@ -64,7 +64,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if args.probe.list_probes {
         return probe::list(ui);
     }
-    let model = args.file.as_deref().map(|path| read(path)).transpose()?;
+    let model = args.file.as_deref().map(read).transpose()?;
     match args.board {
         Some(board) if matches!(board.how, How::Qemu(_)) => {
             if args.probe.chip.is_some() || args.probe.probe.is_some() {
