@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use probe_rs::config::Registry;
 use probe_rs::flashing::{
-    DownloadOptions, ElfLoader, FlashError, FlashLoader, FlashProgress as Events, ProgressEvent, ProgressOperation,
+    DownloadOptions, ElfLoader, ElfOptions, FlashError, FlashLoader, FlashProgress as Events, ProgressEvent, ProgressOperation,
     build_loader,
 };
 use probe_rs::probe::list::Lister;
@@ -132,7 +132,7 @@ impl Port for Attached {
     fn program_elf(&mut self, elf: &Path, progress: &mut dyn FlashProgress) -> Result<(), ProbeError> {
         let wrong = |why: String| ProbeError::Transfer { what: "flashing the firmware", address: 0, why };
         let loader =
-            build_loader(&mut self.session, elf, ElfLoader::default(), None).map_err(|error| wrong(chain(&error)))?;
+            build_loader(&mut self.session, elf, ElfLoader(ElfOptions::default()), None).map_err(|error| wrong(chain(&error)))?;
         let all = loader.data().map(|(_, data)| data.len()).sum();
         self.commit(loader, 0, all, progress)
     }

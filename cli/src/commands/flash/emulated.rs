@@ -17,7 +17,7 @@ use crate::ui::Ui;
 /// What there is to say of an emulated board.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Emulated boards")]
-pub struct Options {
+pub struct EmulatedArgs {
     /// The file that stands for the board's flash; by default one for each board in the build folder
     #[arg(long, value_name = "FILE")]
     pub flash_image: Option<PathBuf>,
