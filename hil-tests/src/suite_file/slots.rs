@@ -19,7 +19,8 @@ const PIECE: usize = 512;
 pub(super) fn run(kind: FaultKind, old: &[u8], target: &mut dyn Target) -> Result<(), Trouble> {
     let wire = wire(target)?;
     let before = match ask(wire, &Request::GetSlots)? {
-        Err(Fault::NoSlots) => return Err(Trouble::NoSlots),
+        // Firmware of before there were slots does not know what is asked.
+        Err(Fault::NoSlots | Fault::UnknownRequest) => return Err(Trouble::NoSlots),
         other => given("the slots", other)?,
     };
     // Large enough to come in several pieces, and it computes something that the old one does not.
