@@ -405,6 +405,20 @@ impl<'m> Model<'m> {
         }
     }
 
+    /// True if a step of node `n` is told the same as its check says: for tests.
+    #[doc(hidden)]
+    pub fn need_agrees(&self, n: u16) -> bool {
+        let mut agrees = false;
+        let _ = self.visit(n, &mut |node, op, need| {
+            let told = (op.need)(node).map_err(Unresolved::Fault)?;
+            let scratch = (told.scratch > 0) == (need.scratch > 0) && told.scratch >= need.scratch;
+            let Need { scratch: bytes, macs, in_place, .. } = *need;
+            agrees = scratch && Need { scratch: bytes, macs, in_place, ..told } == *need;
+            Ok(())
+        });
+        agrees
+    }
+
     /// What node `n` needs: for reports.
     pub fn need(&self, n: u16) -> Option<Need> {
         let mut found = None;

@@ -3,7 +3,7 @@
 //! The firmware crate (`boards/bench`) has three programs: `count` embeds the model by `include_model!` as a product
 //! does and counts an inference; `profile` counts its ops by a probe; `idle` is `count` without a model. QEMU runs them
 //! with `-icount shift=6`: each instruction takes 64 ns of the board's time, a tick of its timer is 50 ns (20 MHz) or
-//! less, so ticks tell single instructions apart. They are guest instructions, nothing is known of cycles.
+//! less, so ticks tell single instructions apart. Other machines have another `shift` that does. They are guest instructions, nothing is known of cycles.
 //!
 //! What reading the timer takes is counted in the same way around nothing, and subtracted: once for an inference, per
 //! step for an op. Around the inference that counts, `count` calls `carafe_bench_begin` and `carafe_bench_end`, so that
@@ -12,15 +12,15 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use carafe::Model;
-use carafe_boards::{Availability, Board, How, Machine, RegionKind};
+use carafe_boards::{Availability, Board, How, RegionKind};
 
 use crate::elf::FlashBytes;
-use crate::qemu::ICOUNT_SHIFT;
+use crate::qemu::{Link, count_instructions, emulator};
 use crate::{Error, firmware};
 
 /// Where the programs are, from the root of the checkout.
@@ -119,6 +119,7 @@ pub fn build(board: &'static Board, blob: &[u8], flavor: Flavor) -> Result<Progr
     if let Availability::Missing { why_not } = board.availability() {
         return Err(Error::Unavailable { board: board.name.to_owned(), why_not });
     }
+    firmware::can_be_built(board)?;
     let model =
         Model::verify(blob, carafe::ops::ALL).map_err(|source| Error::Blob { board: board.name.to_owned(), source })?;
     fits(board, &model).map_err(fail)?;
@@ -163,10 +164,12 @@ fn fits(board: &Board, model: &Model<'_>) -> Result<(), String> {
             "models with a state, or planned for fast RAM, are not measured yet; `carafe run` runs them".to_owned()
         );
     }
+    // Where there is no flash, the emulator loads programs into the RAM.
+    let flash = if board.flash_bytes() > 0 { RegionKind::Flash } else { RegionKind::Ram };
     let first = |kind| board.memory.iter().find(|r| r.kind == kind).map_or(0, |r| r.bytes.saturating_sub(RESERVED));
     let inputs: usize = (0..model.inputs()).filter_map(|i| model.input(i)).map(|io| io.bytes).sum();
     for (what, need, have) in [
-        ("blob", model.blob_bytes(), first(RegionKind::Flash)),
+        ("blob", model.blob_bytes(), first(flash)),
         ("arena and input", model.arena_bytes().saturating_add(inputs), first(RegionKind::Ram)),
     ] {
         if need as u64 > have {
@@ -209,6 +212,10 @@ impl Programs {
                 );
             }
         }
+        let shift = match self.board.how {
+            How::Qemu(machine) => machine.icount_shift,
+            _ => 0,
+        };
         let flash = |path: &Path| {
             let wrong = |what: String| self.broken(format!("{}: {what}", path.display()));
             let elf = fs::read(path).map_err(|e| wrong(e.to_string()))?;
@@ -217,8 +224,8 @@ impl Programs {
         let model_bytes = blob.len() as u64;
         let embedded = FlashBytes { rodata: model_bytes, ..FlashBytes::default() };
         Ok(Measurement {
-            instructions: count.instructions(profile.whole()),
-            ops: profile.ops(),
+            instructions: count.instructions(profile.whole(), shift),
+            ops: profile.ops(shift),
             stack_bytes: count.stack,
             runtime: flash(&self.count)?.without(&flash(&self.idle)?).without(&embedded),
             model_bytes,
@@ -236,7 +243,10 @@ impl Programs {
         };
         let spawn =
             |source| Error::Spawn { board: self.board.name.to_owned(), program: machine.program.to_owned(), source };
-        let mut child = emulator(&machine, elf).spawn().map_err(spawn)?;
+        let mut command = emulator(&machine, Link::Console, None);
+        count_instructions(&mut command, &machine);
+        command.arg("-kernel").arg(elf).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(spawn)?;
         let stdout = child.stdout.take();
         let reader = thread::spawn(move || {
             let mut text = String::new();
@@ -268,22 +278,9 @@ fn said(text: &str) -> String {
     if text.trim().is_empty() { String::new() } else { format!("; it said: {}", text.trim()) }
 }
 
-fn emulator(machine: &Machine, elf: &Path) -> Command {
-    let mut command = Command::new(machine.program);
-    command
-        .args(["-M", machine.machine, "-display", "none", "-monitor", "none", "-serial", "none"])
-        .args(["-semihosting-config", "enable=on,target=native", "-icount"])
-        .arg(format!("shift={ICOUNT_SHIFT}"))
-        .arg("-kernel")
-        .arg(elf)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    command
-}
-
-/// Ticks of a timer of `hz` as instructions, rounded.
-fn instructions(ticks: u64, hz: u64) -> u64 {
-    let per_instruction = u128::from(hz.max(1)) << ICOUNT_SHIFT;
+/// Ticks of a timer of `hz` as instructions of 2^`shift` ns, rounded.
+fn instructions(ticks: u64, hz: u64, shift: u32) -> u64 {
+    let per_instruction = u128::from(hz.max(1)) << shift;
     let ns = u128::from(ticks) * 1_000_000_000;
     u64::try_from((ns + per_instruction / 2) / per_instruction).unwrap_or(u64::MAX)
 }
@@ -319,10 +316,10 @@ impl Count {
     }
 
     /// `about` is a count in ticks that is right to half a turn of the timer: it says how often the timer has wrapped.
-    fn instructions(&self, about: u64) -> u64 {
+    fn instructions(&self, about: u64, shift: u32) -> u64 {
         let ticks = self.ticks.saturating_sub(self.nothing);
         let turns = about.saturating_sub(ticks).saturating_add(WRAP / 2) / WRAP;
-        instructions(ticks.saturating_add(turns.saturating_mul(WRAP)), self.hz)
+        instructions(ticks.saturating_add(turns.saturating_mul(WRAP)), self.hz, shift)
     }
 }
 
@@ -364,10 +361,10 @@ impl Profile {
         self.ops.iter().fold(self.between, |sum, op| sum.saturating_add(op.1))
     }
 
-    fn ops(&self) -> Vec<OpCount> {
+    fn ops(&self, shift: u32) -> Vec<OpCount> {
         let op = |&(steps, ticks): &(u64, u64)| {
             let probe = steps.saturating_mul(self.empty_ticks) / self.empty_steps;
-            OpCount { instructions: instructions(ticks.saturating_sub(probe), self.hz), steps }
+            OpCount { instructions: instructions(ticks.saturating_sub(probe), self.hz, shift), steps }
         };
         self.ops.iter().map(op).collect()
     }
@@ -378,6 +375,7 @@ mod tests {
     use super::*;
 
     const HZ: u64 = 25_000_000;
+    const SHIFT: u32 = 6;
 
     #[test]
     fn lines_are_read() {
@@ -390,7 +388,7 @@ mod tests {
         let profile = Profile::read(line).unwrap();
         assert_eq!(profile.whole(), 5 + 0x340);
         // 2 steps of 16 ticks each are the probe's; a tick is 5/8 of an instruction.
-        let ops: Vec<_> = profile.ops().iter().map(|op| (op.steps, op.instructions)).collect();
+        let ops: Vec<_> = profile.ops(SHIFT).iter().map(|op| (op.steps, op.instructions)).collect();
         assert_eq!(ops, [(2, 500), (1, 0)]);
         for broken in [
             "",
@@ -407,11 +405,11 @@ mod tests {
     #[test]
     fn a_timer_that_wraps_is_unwound() {
         let count = Count { hz: HZ, ticks: 1_000, nothing: 200, stack: 0, crc: 0 };
-        assert_eq!(count.instructions(0), 500);
-        assert_eq!(count.instructions(WRAP / 3), 500);
-        assert_eq!(count.instructions(2 * WRAP + WRAP / 3), instructions(2 * WRAP + 800, HZ));
-        assert_eq!(count.instructions(2 * WRAP - WRAP / 3), instructions(2 * WRAP + 800, HZ));
-        assert_eq!(instructions(WRAP, HZ), (1 << 32) * 5 / 8);
+        assert_eq!(count.instructions(0, SHIFT), 500);
+        assert_eq!(count.instructions(WRAP / 3, SHIFT), 500);
+        assert_eq!(count.instructions(2 * WRAP + WRAP / 3, SHIFT), instructions(2 * WRAP + 800, HZ, SHIFT));
+        assert_eq!(count.instructions(2 * WRAP - WRAP / 3, SHIFT), instructions(2 * WRAP + 800, HZ, SHIFT));
+        assert_eq!(instructions(WRAP, HZ, SHIFT), (1 << 32) * 5 / 8);
     }
 
     #[test]
@@ -420,7 +418,7 @@ mod tests {
             for count in [1, 7, 1_000_003, 3_000_000_001] {
                 // The timer has counted whole ticks.
                 let ticks = count * 64 * hz / 1_000_000_000;
-                assert!(instructions(ticks, hz).abs_diff(count) <= 1, "{count} at {hz} Hz");
+                assert!(instructions(ticks, hz, SHIFT).abs_diff(count) <= 1, "{count} at {hz} Hz");
             }
         }
     }

@@ -20,6 +20,12 @@ pub fn target_dir() -> PathBuf {
     checkout().join(target).join("firmware")
 }
 
+/// The folder that firmware for a target is built in. One of its own where `core` is compiled along: the variable that
+/// allows it is one that build scripts look at, so that all that stands on them would be compiled again at each turn.
+pub fn folder_for(target: Target) -> PathBuf {
+    if target.build_std { target_dir().join("build-std") } else { target_dir() }
+}
+
 /// Builds the firmware of a board, release profile, and returns the ELF file. What cargo says goes to standard error.
 ///
 /// # Errors
@@ -101,23 +107,22 @@ pub(crate) fn cargo_build(
     features: &[&str],
     environment: &[(&str, &Path)],
 ) -> Result<PathBuf, String> {
-    has_target(target.triple)?;
+    has_target(target)?;
     let features = features.join(",");
-    let folder = if features.is_empty() { target_dir() } else { target_dir().join(&features) };
+    let mut folder = folder_for(target);
+    if !features.is_empty() {
+        folder.push(&features);
+    }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(&cargo)
-        .args(["build", "--profile", profile, "--locked", "--target", target.triple, "--features", &features])
-        .args(target_cpu(target))
+    let mut command = Command::new(&cargo);
+    command.args(["build", "--profile", profile, "--locked", "--features", &features]);
+    set_target(&mut command, target);
+    let status = command
         .current_dir(checkout().join(crate_path))
         .envs(environment.iter().copied())
         .env("CARGO_TARGET_DIR", &folder)
         // Without it, defmt leaves out all but errors. Firmware that does not log does not look at it.
         .env("DEFMT_LOG", env::var_os("DEFMT_LOG").unwrap_or_else(|| "debug".into()))
-        // Flags meant for the host's code would break the board's.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .env_remove("CARGO_BUILD_RUSTFLAGS")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()
@@ -128,26 +133,80 @@ pub(crate) fn cargo_build(
     Ok(folder.join(target.triple).join(profile))
 }
 
-/// What tells cargo of the CPU, if the target's name does not.
-fn target_cpu(target: Target) -> Vec<String> {
-    let flags = |cpu| format!("target.{}.rustflags=[\"-Ctarget-cpu={cpu}\"]", target.triple);
-    target.cpu.map_or_else(Vec::new, |cpu| vec!["--config".to_owned(), flags(cpu)])
+/// Tells cargo what to compile for, and keeps from it what the environment says of other code.
+pub fn set_target(command: &mut Command, target: Target) {
+    // Flags meant for the host's code would break the board's.
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        command.env_remove(variable);
+    }
+    command.args(["--target", target.triple]);
+    let flags = rustflags(target);
+    if !flags.is_empty() {
+        let list: Vec<String> = flags.iter().map(|flag| format!("\"{flag}\"")).collect();
+        command.args(["--config", &format!("target.{}.rustflags=[{}]", target.triple, list.join(","))]);
+    }
+    if target.build_std {
+        // What `-Z` asks for is not for the stable compiler, but it can do it, and it is the one that all else is built by.
+        command.args(["-Zbuild-std=core"]).env("RUSTC_BOOTSTRAP", "1");
+    }
 }
 
-/// Looks for the target's standard library; says the command that gets it.
-fn has_target(target: &str) -> Result<(), String> {
+/// Refuses a board whose tools are not among those that everything else needs and that are missing: it can't be reached,
+/// as if the emulator were.
+///
+/// # Errors
+/// [`Error::Unavailable`], with the command that gets what is missing.
+pub fn can_be_built(board: &Board) -> Result<(), Error> {
+    match why_not(board) {
+        Some(why_not) if board.target.is_some_and(|target| target.build_std) => {
+            Err(Error::Unavailable { board: board.name.to_owned(), why_not })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rustflags(target: Target) -> Vec<String> {
+    let mut flags: Vec<String> = target.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")).into_iter().collect();
+    if let Some(linker) = target.linker {
+        flags.extend(["-Clinker-flavor=ld".to_owned(), format!("-Clinker={}", linker.program)]);
+        flags.extend(linker.arguments.iter().map(|argument| format!("-Clink-arg={argument}")));
+    }
+    flags
+}
+
+/// What is missing to compile for a board, and the command that gets it; `None` if it can be done, or nothing has to.
+pub fn why_not(board: &Board) -> Option<String> {
+    has_target(board.target?).err()
+}
+
+/// Looks for the target's standard library, or what it is made of; says the command that gets it.
+fn has_target(target: Target) -> Result<(), String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let what: &[&str] = if target.build_std {
+        &["--print", "sysroot"]
+    } else {
+        &["--print", "target-libdir", "--target", target.triple]
+    };
     let output = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", target])
+        .args(what)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("rustc could not be started: {error}"))?;
     let folder = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && Path::new(folder.trim()).exists() {
-        return Ok(());
+    let folder = Path::new(folder.trim());
+    let folder = if target.build_std { folder.join("lib/rustlib/src/rust/library/core") } else { folder.to_path_buf() };
+    if output.status.success() && folder.exists() {
+        Ok(())
+    } else if target.build_std {
+        let triple = target.triple;
+        Err(format!("the source of Rust's `core`, to compile for {triple}, is not installed; get it by: {RUST_SRC}"))
+    } else {
+        Err(format!("the Rust target {0} is not installed; get it by: rustup target add {0}", target.triple))
     }
-    Err(format!("the Rust target {target} is not installed; get it by: rustup target add {target}"))
 }
+
+/// Gets what `core` is compiled from.
+const RUST_SRC: &str = "rustup component add rust-src";
 
 #[cfg(test)]
 mod tests {
@@ -155,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_missing_target_comes_with_the_command_that_gets_it() {
-        let error = has_target("nonesuch-none-eabi").unwrap_err();
+        let error = has_target(Target::plain("nonesuch-none-eabi")).unwrap_err();
         assert!(error.contains("rustup target add nonesuch-none-eabi"), "{error}");
     }
 
@@ -166,8 +225,8 @@ mod tests {
 
     #[test]
     fn a_board_without_firmware_says_what_to_use_instead() {
-        let error = build(carafe_boards::find("qemu-mps2-an505").unwrap()).unwrap_err().to_string();
-        for word in ["qemu-mps2-an505", "host", "qemu-mps2-an386", "carafe bench", "--firmware"] {
+        let error = build(carafe_boards::find("qemu-mps2-an385-m0").unwrap()).unwrap_err().to_string();
+        for word in ["qemu-mps2-an385-m0", "host", "qemu-mps2-an386", "carafe bench", "--firmware"] {
             assert!(error.contains(word), "{word}: {error}");
         }
     }
@@ -175,8 +234,13 @@ mod tests {
     #[test]
     fn cargo_is_told_of_a_cpu_that_the_target_does_not_name() {
         let target = |name: &str| carafe_boards::find(name).unwrap().target.unwrap();
-        assert!(target_cpu(target("qemu-mps2-an386")).is_empty());
-        let m55 = target_cpu(target("qemu-mps3-an547")).join(" ");
-        assert_eq!(m55, "--config target.thumbv8m.main-none-eabihf.rustflags=[\"-Ctarget-cpu=cortex-m55\"]");
+        assert!(rustflags(target("qemu-mps2-an386")).is_empty());
+        let mut command = Command::new("cargo");
+        set_target(&mut command, target("qemu-mps3-an547"));
+        let said: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+        assert!(
+            said.contains(&"target.thumbv8m.main-none-eabihf.rustflags=[\"-Ctarget-cpu=cortex-m55\"]".into()),
+            "{said:?}"
+        );
     }
 }

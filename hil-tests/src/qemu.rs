@@ -17,7 +17,7 @@ use crate::{Error, firmware};
 /// How to talk to an emulated board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Link {
-    /// Semihosting's standard input and output: megabytes a second.
+    /// Semihosting's standard input and output: megabytes a second. On a board without semihosting it is the UART.
     #[default]
     Console,
     /// The board's emulated UART: 30 KB/s, but what a real board would do.
@@ -41,8 +41,6 @@ pub struct QemuOptions {
     pub log: bool,
 }
 
-/// 2^6 = 64 ns per instruction, longer than a tick of a 25 MHz timer, so that single instructions can be told apart.
-pub(crate) const ICOUNT_SHIFT: u32 = 6;
 /// For the emulator to start and the firmware to answer.
 const START: Duration = Duration::from_secs(20);
 
@@ -73,8 +71,10 @@ impl Qemu {
         let elf = match &options.firmware {
             Some(path) if path.exists() => path.clone(),
             Some(path) => return Err(Error::NoFirmware { board: name.to_owned(), path: path.clone() }),
-            None if options.log => firmware::build_logging(board)?,
-            None => firmware::build(board)?,
+            None => {
+                firmware::can_be_built(board)?;
+                if options.log { firmware::build_logging(board)? } else { firmware::build(board)? }
+            }
         };
         let log = if options.log { LogDecoder::of(name, &elf)? } else { None };
         if options.log && log.is_none() {
@@ -137,7 +137,7 @@ impl Qemu {
             return None;
         }
         let ns = u128::from(ticks) * 1_000_000_000 / u128::from(counter.hz.max(1));
-        u64::try_from(ns >> ICOUNT_SHIFT).ok()
+        u64::try_from(ns >> self.machine.icount_shift).ok()
     }
 }
 
@@ -147,24 +147,9 @@ fn spawn(
     options: &QemuOptions,
     elf: &std::path::Path,
 ) -> Result<(Client<Process>, BoardInfo), Error> {
-    let mut command = Command::new(machine.program);
-    command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]);
-    let mut semihosting = "enable=on,target=native".to_owned();
-    match options.link {
-        Link::Uart => command.args(["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]),
-        Link::Console => {
-            semihosting.push_str(",arg=link=console");
-            command.args(["-serial", "none"])
-        }
-    };
-    if let Some(image) = &options.flash_image {
-        let image = std::path::absolute(image).unwrap_or_else(|_| image.clone());
-        // QEMU takes a comma for the end of an argument, unless there are two.
-        semihosting.push_str(&format!(",arg=flash={}", image.display().to_string().replace(',', ",,")));
-    }
-    command.arg("-semihosting-config").arg(semihosting);
+    let mut command = emulator(machine, options.link, options.flash_image.as_deref());
     if options.count_instructions {
-        command.arg("-icount").arg(format!("shift={ICOUNT_SHIFT}"));
+        count_instructions(&mut command, machine);
     }
     command.arg("-kernel").arg(elf);
     let process = Process::start(&mut command).map_err(|source| Error::Spawn {
@@ -175,6 +160,36 @@ fn spawn(
     let mut client = Client::new(board.name, process);
     let info = client.hello(START)?;
     Ok((client, info))
+}
+
+/// The emulator, but for the program; the link is its standard input and output.
+pub(crate) fn emulator(machine: &Machine, link: Link, flash: Option<&std::path::Path>) -> Command {
+    let mut command = Command::new(machine.program);
+    command.args(["-M", machine.machine, "-display", "none", "-monitor", "none"]).args(machine.arguments);
+    let console = link == Link::Console && machine.semihosting;
+    if console {
+        command.args(["-serial", "none"]);
+    } else {
+        command.args(["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]);
+    }
+    if machine.semihosting {
+        let mut semihosting = "enable=on,target=native".to_owned();
+        if console {
+            semihosting.push_str(",arg=link=console");
+        }
+        if let Some(image) = flash {
+            let image = std::path::absolute(image).unwrap_or_else(|_| image.to_path_buf());
+            // QEMU takes a comma for the end of an argument, unless there are two.
+            semihosting.push_str(&format!(",arg=flash={}", image.display().to_string().replace(',', ",,")));
+        }
+        command.arg("-semihosting-config").arg(semihosting);
+    }
+    command
+}
+
+/// Has time pass by instructions.
+pub(crate) fn count_instructions(command: &mut Command, machine: &Machine) {
+    command.arg("-icount").arg(format!("shift={}", machine.icount_shift));
 }
 
 impl Target for Qemu {

@@ -118,7 +118,7 @@ fn keeps_the_old_one<T: Transport>(client: &mut Client<T>) {
     let done = |response: Response<'_>| (response == Response::Done).then_some(());
     client.call("garbage", &Request::FlashBegin { len, crc: CRC.checksum(&file) }, LIMIT, done).unwrap();
     let mut garbage = file.clone();
-    garbage[500..540].copy_from_slice(&Noise(9).bytes(40));
+    garbage[400..440].copy_from_slice(&Noise(9).bytes(40));
     for (i, data) in garbage.chunks(MAX_DATA).enumerate() {
         client.call("garbage", &Request::FlashChunk { offset: (i * MAX_DATA) as u32, data }, LIMIT, done).unwrap();
     }

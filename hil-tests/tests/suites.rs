@@ -56,6 +56,11 @@ fn faults() {
     passes("faults.toml");
 }
 
+#[test]
+fn slots() {
+    passes("slots.toml");
+}
+
 /// A timeout that nothing can keep: the emulator is killed, started, tried once more.
 #[test]
 fn an_emulated_board_that_hangs_is_told() {

@@ -1,14 +1,14 @@
-//! One line on semihosting's standard output.
+//! One line on the machine's console.
 
-use cortex_m_semihosting::hio::{self, HostStream};
+use crate::board::print;
 
 /// A line under way.
-pub struct Line(Option<HostStream>);
+pub struct Line(());
 
 impl Line {
     /// Begins a line.
     pub fn begin(word: &str) -> Self {
-        let mut line = Self(hio::hstdout().ok());
+        let mut line = Self(());
         line.text("carafe-bench ");
         line.text(word);
         line
@@ -24,7 +24,7 @@ impl Line {
 
     /// Appends text.
     pub fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+        print(text.as_bytes());
     }
 
     /// Appends 16 hexadecimal digits.
@@ -35,18 +35,11 @@ impl Line {
             let nibble = (value >> shift) as u8 & 15;
             *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
         }
-        self.bytes(&digits);
+        print(&digits);
     }
 
     /// Ends the line.
     pub fn end(mut self) {
         self.text("\n");
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        if let Some(stream) = &mut self.0 {
-            // A host that does not listen gets no line, and says so.
-            let _ = stream.write_all(bytes);
-        }
     }
 }

@@ -8,28 +8,49 @@
 //!
 //! Each prints one line, numbers in hexadecimal (which takes no division), and ends the emulator.
 #![no_std]
+#![cfg_attr(target_arch = "sparc", feature(asm_experimental_arch))]
 #![deny(unsafe_code)]
 
 mod console;
 
 use core::hint::black_box;
 
-use carafe_mps::PaintedStack;
-pub use carafe_mps::{HZ, Timer, leave};
+pub use board::{Timer, entry, leave};
+use carafe_emulated::PaintedStack;
+pub use carafe_emulated::{Once, Timer as Ticks};
 pub use console::Line;
+
+/// What the machine's crate has.
+mod board {
+    #[cfg(target_arch = "arm")]
+    pub use carafe_mps::{Timer, entry, leave, print};
+    #[cfg(target_arch = "sparc")]
+    pub use carafe_qemu_leon3::{Timer, entry, leave, print};
+    #[cfg(target_arch = "riscv32")]
+    pub use carafe_qemu_riscv32_virt::{Timer, entry, leave, print};
+}
+
+/// Ticks a second.
+pub const HZ: u32 = <Timer as Ticks>::HZ;
 
 /// The model's figures.
 pub mod constants {
     include!(concat!(env!("OUT_DIR"), "/constants.rs"));
 }
 
-/// An instruction without effect. Of another register in each function, lest the linker takes them for one.
+/// An instruction without effect, on a register named for each kind of core. Of another register in each function, lest
+/// the linker takes them for one.
 macro_rules! marker {
-    ($instruction:literal) => {
+    ($arm:literal, $riscv:literal, $sparc:literal) => {
         // SAFETY: it changes nothing.
         #[allow(unsafe_code)]
         unsafe {
-            core::arch::asm!($instruction, options(nomem, nostack, preserves_flags));
+            #[cfg(target_arch = "arm")]
+            core::arch::asm!(concat!("mov ", $arm, ", ", $arm), options(nomem, nostack, preserves_flags));
+            #[cfg(target_arch = "riscv32")]
+            core::arch::asm!(concat!("mv ", $riscv, ", ", $riscv), options(nomem, nostack, preserves_flags));
+            #[cfg(target_arch = "sparc")]
+            core::arch::asm!(concat!("mov %", $sparc, ", %", $sparc), options(nomem, nostack, preserves_flags));
         }
     };
 }
@@ -39,7 +60,7 @@ macro_rules! marker {
 #[allow(unsafe_code, reason = "the name is unique: nothing else is called so")]
 #[unsafe(no_mangle)]
 pub extern "C" fn carafe_bench_begin() {
-    marker!("mov r8, r8");
+    marker!("r8", "s2", "l0");
 }
 
 /// The measured inference has ended.
@@ -47,13 +68,13 @@ pub extern "C" fn carafe_bench_begin() {
 #[allow(unsafe_code, reason = "the name is unique: nothing else is called so")]
 #[unsafe(no_mangle)]
 pub extern "C" fn carafe_bench_end() {
-    marker!("mov r9, r9");
+    marker!("r9", "s3", "l1");
 }
 
 /// Stands for the two above where nothing is to be seen from outside.
 #[inline(never)]
 extern "C" fn unmarked() {
-    marker!("mov r10, r10");
+    marker!("r10", "s4", "l2");
 }
 
 /// Does something in a stack frame of its own. Gives the bytes of stack that it took.

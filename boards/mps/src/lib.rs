@@ -1,35 +1,36 @@
-//! What programs for Arm's MPS2 and MPS3 boards, as QEMU emulates them, have in common: the linker's memory map, the
-//! timer, the painted stack, and how they end the emulator, a panic or a fault included. A feature names the machine.
+//! What programs for Arm's MPS2 and MPS3 boards, as QEMU emulates them, have in common: the linker's memory map
+//! and the timer; with the feature `runner`, all of a firmware that takes models over the wire. A feature names the machine.
 #![no_std]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-mod stack;
+#[cfg(feature = "runner")]
+mod memory;
 mod timer;
+#[cfg(feature = "runner")]
+mod uart;
 
-use cortex_m_semihosting::debug;
+pub use carafe_emulated::semihosting::print;
+#[cfg(feature = "runner")]
+pub use carafe_emulated::{Identity, Registry, Timer as Ticks, carafe};
+pub use carafe_emulated::{entry, leave};
+pub use timer::Timer;
 
-pub use stack::PaintedStack;
-pub use timer::{HZ, Timer};
+/// Bytes of what the host may say: a path in which flash outlives the emulator, and the link.
+#[cfg(feature = "runner")]
+const SAID: usize = 4096 + 64;
 
-/// Ends the emulator.
-pub fn leave(well: bool) -> ! {
-    debug::exit(if well { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-/// Nothing in these programs panics (`cargo xtask size` holds the runner's firmware to that), but the language wants a
-/// handler.
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    leave(false)
-}
-
-/// Ends the emulator at once, rather than have the host wait.
-#[allow(unsafe_code, reason = "the attribute asks for it; the function itself has nothing unsafe")]
-#[cortex_m_rt::exception]
-unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
-    leave(false)
+/// Serves the link that the host asks for, UART 0 or semihosting's console, until it asks to leave. `log` is
+/// [`carafe_emulated::Firmware::log`].
+#[cfg(feature = "runner")]
+pub fn serve(
+    identity: Identity<'static>,
+    ops: Registry<'static>,
+    timer: Timer,
+    log: Option<fn(&mut [u8]) -> usize>,
+) -> ! {
+    let said = carafe_emulated::semihosting::CommandLine::<SAID>::read();
+    let link = carafe_emulated::Link::said(&said, uart::Uart::start);
+    let firmware = carafe_emulated::Firmware { identity, ops, timer, log, restart: carafe_emulated::restart };
+    leave(carafe_emulated::serve(firmware, link, memory::external(), said.value(b"flash=")))
 }

@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use carafe_mps::{Ticks, Timer};
 use critical_section::Mutex;
 use vcell::VolatileCell;
 
@@ -18,7 +19,7 @@ fn now() -> u64 {
         let (last, total) = LAST.borrow(section).get();
         let total = total.wrapping_add(u64::from(ticks.wrapping_sub(last)));
         LAST.borrow(section).set((ticks, total));
-        total / u64::from(carafe_mps::HZ / 1_000_000)
+        total / u64::from(<Timer as Ticks>::HZ / 1_000_000)
     })
 }
 

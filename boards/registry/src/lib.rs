@@ -43,6 +43,30 @@ pub struct Target {
     pub triple: &'static str,
     /// `-C target-cpu`, where the target's own does not use all that the core has.
     pub cpu: Option<&'static str>,
+    /// What links, where it is not the linker that comes with Rust.
+    pub linker: Option<Linker>,
+    /// True if rustup has no standard library for it: `core` is compiled along (`-Z build-std`), from the component
+    /// `rust-src`.
+    pub build_std: bool,
+}
+
+impl Target {
+    /// A target that rustup has, and whose name says all.
+    pub const fn plain(triple: &'static str) -> Self {
+        Self { triple, cpu: None, linker: None, build_std: false }
+    }
+}
+
+/// A linker that does not come with Rust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Linker {
+    /// The program, one that is called as GNU `ld` is.
+    pub program: &'static str,
+    /// The package that has it, on Debian and its kin.
+    pub debian_package: &'static str,
+    /// What it is told besides.
+    pub arguments: &'static [&'static str],
 }
 
 /// A piece of a board's memory.
@@ -108,8 +132,13 @@ pub struct Machine {
     pub debian_package: &'static str,
     /// What `-M` takes.
     pub machine: &'static str,
-    /// True if the firmware speaks semihosting: to leave the emulator, and as a fast link.
+    /// What it is told besides.
+    pub arguments: &'static [&'static str],
+    /// True if programs speak semihosting: to leave the emulator, and as a fast link. Else the link is the UART.
     pub semihosting: bool,
+    /// Under QEMU's `-icount shift=N` an instruction takes 2^N ns: longer than a tick of the board's timer, so that single
+    /// instructions can be told apart.
+    pub icount_shift: u32,
 }
 
 /// The firmware of a board.
@@ -182,11 +211,14 @@ impl Board {
         self.how == How::Host || self.firmware.is_some()
     }
 
-    /// Looks whether it can be used: the emulator on `PATH`, for one that is emulated.
+    /// Looks whether it can be used: the emulator on `PATH`, for one that is emulated, and the linker.
     pub fn availability(&self) -> Availability {
         match self.how {
             How::Host => Availability::Available,
-            How::Qemu(machine) => machine.availability(),
+            How::Qemu(machine) => match (machine.availability(), self.target.and_then(|target| target.linker)) {
+                (Availability::Available, Some(linker)) => linker.availability(),
+                (emulator, _) => emulator,
+            },
             How::Probe { .. } => {
                 Availability::Missing { why_not: "it needs a debug probe; `carafe flash` looks for one".to_owned() }
             }
@@ -205,14 +237,34 @@ impl How {
     }
 }
 
+fn on_path(program: &str, install_command: impl Fn() -> String) -> Availability {
+    match which::which(program) {
+        Ok(_) => Availability::Available,
+        Err(_) => {
+            Availability::Missing { why_not: format!("`{program}` is not on PATH; get it by: {}", install_command()) }
+        }
+    }
+}
+
+impl Linker {
+    /// Looks whether it is on `PATH`.
+    pub fn availability(&self) -> Availability {
+        on_path(self.program, || self.install_command())
+    }
+
+    /// The command that installs it, or where there is none what to look for.
+    pub fn install_command(&self) -> String {
+        if cfg!(any(target_os = "macos", windows)) {
+            format!("building GNU binutils for it (`{}`; no package is known here)", self.program)
+        } else {
+            format!("sudo apt-get install {} (or your distribution's package of it)", self.debian_package)
+        }
+    }
+}
+
 impl Machine {
     fn availability(&self) -> Availability {
-        match which::which(self.program) {
-            Ok(_) => Availability::Available,
-            Err(_) => Availability::Missing {
-                why_not: format!("`{}` is not on PATH; get it by: {}", self.program, self.install_command()),
-            },
-        }
+        on_path(self.program, || self.install_command())
     }
 
     /// The command that installs the emulator on this operating system.
@@ -284,10 +336,19 @@ mod tests {
             program: "qemu-system-nonesuch",
             debian_package: "qemu-system-none",
             machine: "m",
+            arguments: &[],
             semihosting: true,
+            icount_shift: 6,
         };
         let Availability::Missing { why_not } = machine.availability() else { panic!("no such program exists") };
         assert!(why_not.contains("qemu-system-nonesuch") && why_not.contains("install"), "{why_not}");
+    }
+
+    #[test]
+    fn a_linker_that_is_not_there_comes_with_what_gets_it() {
+        let linker = Linker { program: "nonesuch-ld", debian_package: "binutils-nonesuch", arguments: &[] };
+        let Availability::Missing { why_not } = linker.availability() else { panic!("no such program exists") };
+        assert!(why_not.contains("nonesuch-ld") && why_not.contains("get it by"), "{why_not}");
     }
 
     #[test]

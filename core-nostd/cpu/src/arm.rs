@@ -137,7 +137,7 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
 }
 
 /// [`crate::tiles`], whose arguments are checked. `None` if it is not for this routine.
-#[inline(never)]
+#[inline(always)]
 pub fn tiles(
     lines: &Taps<'_, '_>,
     alike: &Alike,
@@ -334,7 +334,8 @@ struct SlideArguments {
 
 /// [`crate::slide`], whose arguments are checked.
 #[inline(never)]
-pub fn slide<const WIDTH: usize>(
+pub fn slide(
+    (narrow, any): (bool, bool),
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
@@ -344,6 +345,12 @@ pub fn slide<const WIDTH: usize>(
     if !aligned(channels) {
         return None;
     }
+    let routine: unsafe extern "C" fn(SlideArguments) = match s.narrow() {
+        5 if narrow => carafe_slide_five,
+        6 if narrow => carafe_slide_six,
+        _ if any => carafe_slide,
+        _ => return None,
+    };
     let (kernel, planes) = words.split_at_mut_checked(KERNELS)?;
     let (addresses, channels) = (lines.addresses().as_ptr_range(), channels.as_ptr_range());
     let row = 4 * s.words();
@@ -380,13 +387,7 @@ pub fn slide<const WIDTH: usize>(
     // borrowed as long as `lines` is, or 0, which is not read. `kernel` has 24 words, and `planes` four planes of a row
     // for each line, which `columns` and `pad` do not exceed. Of what is narrow, such a row is 16 bytes, and windows move
     // down by one.
-    unsafe {
-        match WIDTH {
-            5 => carafe_slide_five(arguments),
-            6 => carafe_slide_six(arguments),
-            _ => carafe_slide(arguments),
-        }
-    };
+    unsafe { routine(arguments) };
     Some(())
 }
 

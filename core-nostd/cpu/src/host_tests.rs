@@ -137,7 +137,7 @@ proptest! {
         let mut want = bytes(seed ^ 22, rows * s.out_row);
         let mut got = want.clone();
         slide_portably(&lines, &s, (&weights, &parameters), &mut want).unwrap();
-        crate::slide::<0>(&lines, &s, &mut vec![0; s.work(count)], (&weights, &parameters), &mut got).unwrap();
+        crate::slide((true, true), &lines, &s, &mut vec![0; s.work(count)], (&weights, &parameters), &mut got).unwrap();
         prop_assert_eq!(got, want);
     }
 

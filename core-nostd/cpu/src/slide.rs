@@ -61,20 +61,22 @@ impl Slide {
 
 /// Makes rows. `lines` are those of the operand, from its first pixel and channel on, `weights` the nine taps, `channels`
 /// bias and multiplier (i32) of as many channels, a multiple of four; `out` begins with the first row. `None` if anything
-/// is too short. `WIDTH`: the loop for rows of this width ([`Slide::narrow`]), and `None` for all else; 0 for any.
-pub fn slide<const WIDTH: usize>(
+/// is too short. `loops`, which the caller knows when it is compiled: whether that for narrow rows ([`Slide::narrow`]) is to
+/// be linked, and that for any; `None` if neither of them takes it.
+#[inline]
+pub fn slide(
+    loops: (bool, bool),
     lines: &Taps<'_, '_>,
     s: &Slide,
     words: &mut [u32],
     (weights, channels): (&[u8], &[u8]),
     out: &mut [u8],
 ) -> Option<()> {
+    #[cfg(not(carafe_dsp))]
+    let _ = loops;
     let count = channels.len() / 8;
     let end = |last: usize, step: usize| last.checked_mul(step)?.checked_add(count);
     let row = end(s.width.checked_sub(1)?, s.out_step)?;
-    if WIDTH != 0 && WIDTH != s.narrow() {
-        return None;
-    }
     if count == 0
         || !channels.len().is_multiple_of(32)
         || s.rows == 0
@@ -88,7 +90,7 @@ pub fn slide<const WIDTH: usize>(
         return None;
     }
     #[cfg(carafe_dsp)]
-    return crate::arm::slide::<WIDTH>(lines, s, words, (weights, channels), out);
+    return crate::arm::slide(loops, lines, s, words, (weights, channels), out);
     #[cfg(carafe_simd)]
     if crate::host::slide(lines.slices(), s, (weights, channels), out) {
         return Some(());

@@ -1,5 +1,6 @@
 //! Three pixels of a result at a time: a product of a matrix of widened inputs with weights in pairs.
 
+#[cfg(not(carafe_dsp))]
 use crate::pairs::split;
 use crate::put::{PIXELS, Put};
 

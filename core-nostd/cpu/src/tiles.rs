@@ -61,6 +61,7 @@ pub struct Work<'w> {
 /// As [`crate::tile`], of all tiles of `alike`, one after the other. `lines` has the operand from each line of the first
 /// window on (those of padding only where lines are whole numbers of words); lines one behind the other, filled up to a whole number of words, are the inputs. `put.at[0]` is where the
 /// first pixel of the result begins. `None` if anything is too short.
+#[inline(never)]
 pub fn tiles(
     lines: &Taps<'_, '_>,
     alike: &Alike,

@@ -69,7 +69,8 @@ pub fn module(arguments: &Arguments, blob: &Blob) -> Result<TokenStream> {
             }
 
             /// Verifies the blob where it lies now, checksum and all: for programs that do not trust their flash. It takes
-            /// time in proportion to the blob, and flash (2.4 KB on a Cortex-M4) only where it is called.
+            /// time in proportion to the blob, and flash (2.4 KB on a Cortex-M4, and the checks of the model's ops) only where it is
+            /// called.
             ///
             /// # Errors
             /// Where the blob has been damaged since it was compiled in.

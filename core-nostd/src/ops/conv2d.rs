@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use super::convolution::ConvRecord;
+use super::convolution::{ConvRecord, PAIRS};
 use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, need_plain, takes_fast};
 use super::plain::Plain;
 use super::window::Weights;
@@ -29,10 +29,13 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
     }
 
     fn need(node: &Node<'_>) -> Result<Need, Fault> {
-        if A::ID == Native::ID && LOOPS & (SIMPLE | WIDE) != 0 {
+        let r: ConvRecord = node.fields()?;
+        let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
+        // Of other packings, whether a loop takes scratch is not known without the rest.
+        if of(SIMPLE | WIDE) && r.packing != PAIRS {
             return Self::check(node);
         }
-        ConvRecord::need(node, |r| A::ID == Native::ID && LOOPS & (TILES | ALONE) != 0 && tile::takes(node, r))
+        Ok(r.need(of(TILES | ALONE) && tile::takes(node, &r)))
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

@@ -57,8 +57,8 @@ pub const COLUMNS: u8 = 3;
 /// Depthwise weights, four rows of the kernel in a word: `[O / 16, KH / 4, KW, 16, 4]`, filled up with zeros.
 pub const WORDS: u8 = 4;
 
-/// Channels that are accumulated at once: accumulators stay on the stack, 128 bytes of it.
-pub(super) const BLOCK: usize = 32;
+/// Channels that are accumulated at once: accumulators stay on the stack, 64 bytes of it.
+pub(super) const BLOCK: usize = 16;
 
 impl ConvRecord {
     pub(super) fn windows(&self) -> Windows {
@@ -93,12 +93,11 @@ impl ConvRecord {
         Finish { zero_point: node.out.zero_point, lo: self.lo, hi: self.hi, shift: self.shift }
     }
 
-    /// What both need that have been checked. `scratch`: true if any is taken.
+    /// What both need that have been checked, with or without scratch.
     #[inline]
-    pub(super) fn need(node: &Node<'_>, scratch: impl FnOnce(&Self) -> bool) -> Result<Need, Fault> {
-        let r: ConvRecord = node.fields()?;
-        let windows = [r.windows().rows()?, Window::SAME];
-        Ok(Need { windows, in_place: 0, scratch: Need::planned(scratch(&r)), ..Need::ELEMENTWISE })
+    pub(super) fn need(&self, scratch: bool) -> Need {
+        let windows = [self.windows().window(), Window::SAME];
+        Need { windows, in_place: 0, scratch: Need::planned(scratch), ..Need::ELEMENTWISE }
     }
 
     /// The check of both. `channel`: bytes of a channel's parameters; `scratch`: what is taken of it.
@@ -125,5 +124,14 @@ impl ConvRecord {
         let (weights, macs) = Weights::check(node, place, windows.taps(), depth, channel)?;
         let scratch = scratch(node, &weights, &r);
         Ok(Need { windows: [window, Window::SAME], in_place: 0, macs, scratch, ..Need::ELEMENTWISE })
+    }
+}
+
+/// Cuts results to the bounds of a layer, if it has some.
+#[inline(never)]
+pub(super) fn bound(out: &mut [u8], lo: i8, hi: i8) {
+    // Not where it is called: loops would be there twice.
+    if (lo, hi) != (i8::MIN, i8::MAX) {
+        carafe_cpu::clamp(out, lo, hi);
     }
 }

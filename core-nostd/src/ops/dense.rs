@@ -3,6 +3,7 @@ use core::marker::PhantomData;
 use carafe_cpu::{CHANNELS, FAST, HELIUM, PIXELS, Pixels, Put, Rescale};
 
 use super::PAIRS;
+use super::convolution::bound;
 use super::loops::{ALL_LOOPS, ALONE, SIMPLE, WIDE, need_plain, takes_fast};
 use super::plain::Plain;
 use super::quads;
@@ -99,9 +100,7 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
             for (x, out) in (0..).zip(cx.out.row(y)?.chunks_mut(stride.max(1))) {
                 let out = out.get_mut(..even)?;
                 carafe_cpu::dense(rows.run(y, x, ic)?, weights.bytes, channels, &put, out)?;
-                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
-                    carafe_cpu::clamp(out, r.lo, r.hi);
-                }
+                bound(out, r.lo, r.hi);
             }
         }
         return Some(even);

@@ -3,11 +3,14 @@ use core::marker::PhantomData;
 
 use carafe_cpu::gather::LANES;
 
-use super::convolution::{BLOCK, ConvRecord, WORDS};
+use super::convolution::{ConvRecord, WORDS};
 use super::loops::{ALL_LOOPS, BYTES, NARROW, SIMPLE, SLIDE, STREAM, WIDE, need_plain, reads_columns, takes_fast};
 use super::{QUADS, gather, pixelwise, slide, sliding};
 use crate::arithmetic::{Arithmetic, Native};
-use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
+use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode, Rows, TensorInfo};
+
+/// Channels that are accumulated at once: taps are looked for as often.
+const BLOCK: usize = 32;
 
 /// Depthwise convolution: every channel has its own kernel, or `multiplier` kernels (output channel
 /// `i·multiplier + m` reads input channel `i`). Weights are `[KH, KW, O]`.
@@ -36,14 +39,13 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for DepthwiseConv2d<A, LOOPS> {
     }
 
     fn need(node: &Node<'_>) -> Result<Need, Fault> {
-        ConvRecord::need(node, |r| {
-            let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
-            match r.packing {
-                QUADS => of(SIMPLE) && pixelwise::scratch(node, r) > 0,
-                WORDS => of(WIDE) && gather::scratch(node, r) > 0,
-                _ => of(SLIDE | NARROW) && slide::takes(node, r) || of(STREAM) && sliding::scratch(node, r) > 0,
-            }
-        })
+        let r: ConvRecord = node.fields()?;
+        let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
+        Ok(r.need(match r.packing {
+            QUADS => of(SIMPLE) && pixelwise::scratch(node, &r) > 0,
+            WORDS => of(WIDE) && gather::scratch(node, &r) > 0,
+            _ => of(SLIDE | NARROW) && slide::takes(node, &r) || of(STREAM) && sliding::scratch(node, &r) > 0,
+        }))
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
@@ -84,39 +86,61 @@ fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16))
     let node = cx.node;
     let r: ConvRecord = node.fields().ok()?;
     let (weights, channels) = r.depthwise(node, A::CHANNEL).ok()?;
-    let (x, rows, oc) = (&node.in0, &cx.inputs[0], usize::from(node.out.c));
-    let multiplier = usize::from(node.out.c.checked_div(x.c)?);
-    let one = LOOPS & BYTES == 0 || multiplier == 1 && !x.unsigned();
-    let (windows, finish) = (r.windows(), r.finish(node));
-    let stride = cx.out.pixel_stride();
+    let (x, rows, all) = (&node.in0, &cx.inputs[0], usize::from(node.out.c));
+    let layer = Layer { r: &r, weights, all, multiplier: usize::from(node.out.c.checked_div(x.c)?) };
+    let (finish, stride) = (r.finish(node), cx.out.pixel_stride());
     for oy in y0..y1 {
         for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
             let mut from = 0;
-            for out in out.get_mut(..oc)?.chunks_mut(BLOCK) {
+            for out in out.get_mut(..all)?.chunks_mut(BLOCK) {
                 let mut acc = [black_box(0); BLOCK];
                 let acc = acc.get_mut(..out.len())?;
-                windows.each((x, rows), (oy, ox), false, &mut |taps| {
-                    let mut taken = [0; BLOCK];
-                    let w = if reads_columns(LOOPS) && r.packing == WORDS {
-                        let w = taken.get_mut(..acc.len())?;
-                        take(w, weights, (taps.first, from), &r)?;
-                        &*w
-                    } else {
-                        weights.get(taps.first * oc + from..)?.get(..acc.len())?
-                    };
-                    match taps.pixels {
-                        None => carafe_cpu::multiply_add_scalar(acc, x.zero(), w),
-                        Some(pixel) if one => carafe_cpu::multiply_add(acc, pixel.get(from..)?, w),
-                        Some(pixel) => spread(acc, pixel, x.unsigned(), w, from, multiplier)?,
-                    }
-                    Some(())
-                })?;
+                layer.sums::<LOOPS>(acc, from, (x, rows), (oy, ox))?;
                 finish.block::<A>(A::requantize, acc, channels.get(from * A::CHANNEL..)?, out);
                 from += BLOCK;
             }
         }
     }
     Some(())
+}
+
+/// What the plain loop reads.
+struct Layer<'a> {
+    r: &'a ConvRecord,
+    weights: &'a [u8],
+    /// Channels of the result.
+    all: usize,
+    /// How many of them an operand's channel has.
+    multiplier: usize,
+}
+
+impl Layer<'_> {
+    /// The sums of channels `from..` of a pixel. Of no arithmetic, so that both have one.
+    fn sums<const LOOPS: u16>(
+        &self,
+        acc: &mut [i32],
+        from: usize,
+        (x, rows): (&TensorInfo, &Rows<'_>),
+        at: (u16, u16),
+    ) -> Option<()> {
+        let one = LOOPS & BYTES == 0 || self.multiplier == 1 && !x.unsigned();
+        self.r.windows().each((x, rows), at, false, &mut |taps| {
+            let mut taken = [0; BLOCK];
+            let w = if reads_columns(LOOPS) && self.r.packing == WORDS {
+                let w = taken.get_mut(..acc.len())?;
+                take(w, self.weights, (taps.first, from), self.r)?;
+                &*w
+            } else {
+                self.weights.get(taps.first * self.all + from..)?.get(..acc.len())?
+            };
+            match taps.pixels {
+                None => carafe_cpu::multiply_add_scalar(acc, x.zero(), w),
+                Some(pixel) if one => carafe_cpu::multiply_add(acc, pixel.get(from..)?, w),
+                Some(pixel) => spread(acc, pixel, x.unsigned(), w, from, self.multiplier)?,
+            }
+            Some(())
+        })
+    }
 }
 
 /// The weights of channels `from..` for a tap, of [`WORDS`].

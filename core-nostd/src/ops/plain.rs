@@ -6,7 +6,7 @@ use super::convolution::BLOCK;
 use super::loops::{BYTES, reads_columns, reads_pairs, reads_quads, reads_rows};
 use super::window::{Taps, Weights, Windows};
 use crate::arithmetic::{Arithmetic, Finish};
-use crate::{Cx, TensorInfo};
+use crate::{Cx, Rows, TensorInfo};
 
 /// A convolution or dense layer.
 pub(super) struct Plain<'a> {
@@ -30,7 +30,6 @@ impl Plain<'_> {
     ) -> Option<()> {
         let (x, [rows, _]) = (&cx.node.in0, &cx.inputs);
         let (all, stride) = (cx.out.channels(), cx.out.pixel_stride());
-        let columns = reads_columns(LOOPS) && self.weights.columns();
         let requantize = if self.dense { A::requantize_dense } else { A::requantize };
         for oy in y0..y1 {
             for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
@@ -38,12 +37,7 @@ impl Plain<'_> {
                 for out in out.get_mut(made..all)?.chunks_mut(BLOCK) {
                     let mut acc = [black_box(0); BLOCK];
                     let acc = acc.get_mut(..out.len())?;
-                    self.windows.each((x, rows), (oy, ox), !columns, &mut |mut taps| {
-                        if columns {
-                            taps.first = self.windows.by_column(taps.first)?;
-                        }
-                        accumulate::<LOOPS>(acc, &taps, x, weights)
-                    })?;
+                    sums::<LOOPS>(acc, &self.windows, weights, (x, rows), (oy, ox))?;
                     self.finish.block::<A>(requantize, acc, channels, out);
                     weights = weights.skip(BLOCK);
                     channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
@@ -52,6 +46,23 @@ impl Plain<'_> {
         }
         Some(())
     }
+}
+
+/// The sums of a pixel. Of no arithmetic, so that both have one.
+fn sums<const LOOPS: u16>(
+    acc: &mut [i32],
+    windows: &Windows,
+    weights: Weights<'_>,
+    (x, rows): (&TensorInfo, &Rows<'_>),
+    at: (u16, u16),
+) -> Option<()> {
+    let columns = reads_columns(LOOPS) && weights.columns();
+    windows.each((x, rows), at, !columns, &mut |mut taps| {
+        if columns {
+            taps.first = windows.by_column(taps.first)?;
+        }
+        accumulate::<LOOPS>(acc, &taps, x, weights)
+    })
 }
 
 /// acc\[i\] += taps · weights of channel i. `weights` begin with those of the first channel.

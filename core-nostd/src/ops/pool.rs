@@ -74,7 +74,7 @@ impl PoolRecord {
     #[inline(never)]
     fn need(node: &Node<'_>) -> Result<Need, Fault> {
         let r: PoolRecord = node.fields()?;
-        Ok(Need { windows: [r.windows().rows()?, Window::SAME], in_place: 0, ..Need::ELEMENTWISE })
+        Ok(Need { windows: [r.windows().window(), Window::SAME], in_place: 0, ..Need::ELEMENTWISE })
     }
 
     /// Entries of the table of multipliers.

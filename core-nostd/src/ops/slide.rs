@@ -97,13 +97,8 @@ pub(super) fn produce<const LOOPS: u16>(
         }
         let at = cx.out.byte(oy)?;
         let out = cx.out.bytes().get_mut(at..)?;
-        let parameters = (weights, channels);
-        match s.narrow() {
-            5 if LOOPS & NARROW != 0 => carafe_cpu::slide::<5>(&lines, &s, work, parameters, out)?,
-            6 if LOOPS & NARROW != 0 => carafe_cpu::slide::<6>(&lines, &s, work, parameters, out)?,
-            _ if LOOPS & SLIDE != 0 => carafe_cpu::slide::<0>(&lines, &s, work, parameters, out)?,
-            _ => return None,
-        }
+        let loops = (LOOPS & NARROW != 0, LOOPS & SLIDE != 0);
+        carafe_cpu::slide(loops, &lines, &s, work, (weights, channels), out)?;
         if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
             for row in 0..s.rows {
                 for x in 0..s.width {

@@ -52,12 +52,18 @@ impl Windows {
         if !self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&n| n != 0) {
             return Err(Fault::Field);
         }
-        Ok(Window {
+        Ok(self.window())
+    }
+
+    /// [`Windows::rows`] of what has been checked.
+    #[inline]
+    pub fn window(&self) -> Window {
+        Window {
             num: u16::from(self.stride[0]),
             den: 1,
             pad: u16::from(self.pad[0]),
             extent: u16::from(self.kernel[0]).saturating_sub(1) * u16::from(self.dilation[0]) + 1,
-        })
+        }
     }
 
     /// Row (0) or column (1) of the operand that tap `k` of output `o` reads; `None` if it lies in the padding.

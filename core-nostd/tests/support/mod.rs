@@ -298,6 +298,7 @@ impl Builder {
 /// no byte outside of the arena changes, and that the outcome does not depend on what was in the arena.
 pub fn run(blob: &[u8], inputs: &[Vec<i8>]) -> Result<Vec<Vec<i8>>, RunError> {
     let model = Model::verify(blob, carafe::ops::ALL).unwrap_or_else(|e| panic!("{e}"));
+    assert!((0..model.nodes()).all(|n| model.need_agrees(n)));
     let once = |paint: u8| {
         let mut memory = vec![paint; 64 + model.arena_bytes() + 64];
         let end = 64 + model.arena_bytes();

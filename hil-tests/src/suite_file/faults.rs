@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::Error;
 use crate::client::{BoardInfo, Client};
 use crate::protocol::frame::encode;
-use crate::protocol::{CRC, Fault, MAX_FRAME, Observe, Request};
+use crate::protocol::{CRC, Fault, MAX_FRAME, Observe, Request, Response, Slots};
 use crate::target::Target;
 use crate::transport::Transport;
 
@@ -32,6 +32,22 @@ pub enum FaultKind {
     CutTransfer,
     /// Many broken frames of all sorts.
     Noise,
+    /// A new model into flash, and the old one after it: each tried and confirmed.
+    SlotUpdate,
+    /// Half a new model into flash.
+    SlotTruncated,
+    /// A new model into flash that has another CRC than it claims.
+    SlotWrongCrc,
+    /// A new model into flash that was damaged before it was sent.
+    SlotDamaged,
+    /// A new model into flash that does not compute what it should.
+    SlotGolden,
+    /// A new model into flash that is too large for a slot.
+    SlotOversize,
+    /// The board restarted in the middle of a new model's way into flash.
+    SlotRestart,
+    /// A new model in flash that nobody confirms.
+    SlotUnconfirmed,
 }
 
 impl FaultKind {
@@ -46,6 +62,14 @@ impl FaultKind {
             FaultKind::Restart => "restart",
             FaultKind::CutTransfer => "cut-transfer",
             FaultKind::Noise => "noise",
+            FaultKind::SlotUpdate => "slot-update",
+            FaultKind::SlotTruncated => "slot-truncated",
+            FaultKind::SlotWrongCrc => "slot-wrong-crc",
+            FaultKind::SlotDamaged => "slot-damaged",
+            FaultKind::SlotGolden => "slot-golden",
+            FaultKind::SlotOversize => "slot-oversize",
+            FaultKind::SlotRestart => "slot-restart",
+            FaultKind::SlotUnconfirmed => "slot-unconfirmed",
         }
     }
 
@@ -80,6 +104,18 @@ pub trait Wire {
     /// # Errors
     /// As [`Client::echo`].
     fn echo_back(&mut self, data: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Sends a request that is answered by the slots in flash; what they are, or why it is refused.
+    ///
+    /// # Errors
+    /// As [`Client::call`], but for refusals.
+    fn slots_after(&mut self, request: &Request<'_>, limit: Duration) -> Result<Result<Slots, Fault>, Error>;
+
+    /// Has the board start afresh by itself, and greets it.
+    ///
+    /// # Errors
+    /// As [`Client::restart`].
+    fn start_afresh(&mut self) -> Result<(), Error>;
 }
 
 /// Faults are quick; what takes longer hangs.
@@ -109,6 +145,22 @@ impl<T: Transport> Wire for Client<T> {
     fn echo_back(&mut self, data: &[u8]) -> Result<Vec<u8>, Error> {
         self.echo(data)
     }
+
+    fn slots_after(&mut self, request: &Request<'_>, limit: Duration) -> Result<Result<Slots, Fault>, Error> {
+        let slots = |response: Response<'_>| match response {
+            Response::Slots(slots) => Some(slots),
+            _ => None,
+        };
+        match self.call("a fault in flash", request, limit, slots) {
+            Ok(slots) => Ok(Ok(slots)),
+            Err(Error::Refused { fault, .. }) => Ok(Err(fault)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn start_afresh(&mut self) -> Result<(), Error> {
+        self.restart().map(|_| ())
+    }
 }
 
 /// What the board has to stand, and with what.
@@ -122,6 +174,8 @@ pub(super) struct Trial<'t> {
 pub(super) enum Trouble {
     /// The target has no link that something could be done to.
     NoLink,
+    /// It keeps no models in flash.
+    NoSlots,
     /// What came of a request.
     Unexpected(String),
     /// The link is gone, or the board hangs.
@@ -135,7 +189,7 @@ impl From<Error> for Trouble {
 }
 
 /// A link there has to be.
-fn wire(target: &mut dyn Target) -> Result<&mut dyn Wire, Trouble> {
+pub(super) fn wire(target: &mut dyn Target) -> Result<&mut dyn Wire, Trouble> {
     target.wire()?.ok_or(Trouble::NoLink)
 }
 
@@ -157,6 +211,7 @@ impl Trial<'_> {
             }
             FaultKind::CutTransfer => self.cut(wire(target)?)?,
             FaultKind::Noise => self.noise(wire(target)?)?,
+            kind => super::slots::run(kind, self.blob, target)?,
         }
         answers(wire(target)?)?;
         if self.kind.forgets() {
@@ -292,7 +347,7 @@ fn answers(wire: &mut dyn Wire) -> Result<(), Trouble> {
     if back == data { Ok(()) } else { Err(Trouble::Unexpected("it does not echo what it is sent".to_owned())) }
 }
 
-fn expect(what: &str, got: Option<Fault>, want: Option<Fault>) -> Result<(), Trouble> {
+pub(super) fn expect(what: &str, got: Option<Fault>, want: Option<Fault>) -> Result<(), Trouble> {
     if got == want {
         return Ok(());
     }

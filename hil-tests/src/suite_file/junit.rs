@@ -104,8 +104,8 @@ mod tests {
         };
         let xml = junit(&report).unwrap();
         for part in [
-            r#"tests="4" failures="1""#,
-            r#"name="s on a" tests="2""#,
+            r#"name="s" tests="4" skipped="1" failures="1""#,
+            r#"name="s on a" tests="2" skipped="1""#,
             r#"name="m&lt;1&gt; / two" classname="b" time="1.500""#,
             r#"type="limit""#,
             r#"message="5 ticks &amp; more""#,

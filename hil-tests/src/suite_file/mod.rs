@@ -14,6 +14,7 @@ mod limits;
 mod prepare;
 mod report;
 mod run;
+mod slots;
 mod source;
 
 pub use check::{Expect, Tolerance};

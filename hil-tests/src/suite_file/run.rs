@@ -236,6 +236,7 @@ impl Runner<'_> {
             Err(Trouble::NoLink) => {
                 Status::Skipped { reason: format!("{board} has no link that something could go wrong on") }
             }
+            Err(Trouble::NoSlots) => Status::Skipped { reason: format!("{board} keeps no models in flash") },
             Err(Trouble::Unexpected(what)) => Status::Failed(Failure { kind: FailureKind::Fault, what }),
             Err(Trouble::Broken(error)) => Status::Failed(failure(&error)),
         };

@@ -32,7 +32,7 @@ pub(super) fn blob(folder: &Path, place: &str, head: &ModelHead) -> Result<Vec<u
                 return Err(SuiteError::new(place, "`sample`: h, w and c are 1 or more"));
             }
             let sample = Sample::new(shape.h, shape.w, shape.c, shape.add);
-            Ok(if shape.pushed { sample.pushed() } else { sample }.blob())
+            Ok(if shape.pushed { sample.pushed() } else { sample }.golden_blob(true))
         }
         (None, None, None) => {
             Err(SuiteError::new(place, "it has no model; give `file = \"M.carafe\"` or `convert = { .. }`"))

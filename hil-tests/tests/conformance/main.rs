@@ -11,12 +11,21 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use carafe_hil::{Entry, Host, Qemu, QemuOptions, Report, Suite, Target, Verdict};
+use carafe_boards::How;
+use carafe_hil::{Entry, Host, Qemu, QemuOptions, Report, Suite, SuiteModel, Target, Verdict};
 use models::Prepared;
 
 const BOARD: &str = "qemu-mps2-an386";
+/// The emulated boards beside it.
+fn others() -> impl Iterator<Item = &'static str> {
+    carafe_boards::all()
+        .iter()
+        .filter(|b| b.firmware.is_some() && matches!(b.how, How::Qemu(_)) && b.name != BOARD)
+        .map(|board| board.name)
+}
+
 /// Emulators at a time.
 const WORKERS: usize = 2;
 /// For one inference: that of a large model takes seconds on an emulated board, more where others use the machine.
@@ -55,6 +64,56 @@ fn the_same_bits_everywhere() {
     assert!(reports.iter().all(Report::is_good), "see above");
     let on_host = reports.iter().flat_map(|r| &r.cells).filter(|cell| cell.target == "host");
     assert!(on_host.into_iter().all(|cell| matches!(cell.verdict, Verdict::Passed { cases: 1.. })));
+}
+
+/// Inputs of a model on the other boards: the model is the same, and so are the kernels, but for the loops of a core.
+const ELSEWHERE: usize = 2;
+/// A larger blob takes seconds for an inference there.
+const LARGE: usize = 1 << 20;
+
+#[test]
+fn the_same_bits_on_every_other_board() {
+    let models = models::prepared("conformance on other boards");
+    let boards: Vec<&str> = others().collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut reports = Vec::new();
+        while let Some(board) = boards.get(next.fetch_add(1, Ordering::Relaxed)) {
+            reports.push(on_board(board, models));
+        }
+        reports
+    };
+    let reports: Vec<Report> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    for report in &reports {
+        for cell in report.skipped() {
+            println!("skipped: conformance of {} on {}: {}", cell.model, cell.target, cell.verdict);
+        }
+        print!("{report}");
+    }
+    assert!(reports.iter().all(Report::is_good), "see above");
+    assert_eq!(reports.len(), boards.len());
+}
+
+/// Every model that fits, on few inputs.
+fn on_board(board: &str, models: &[Prepared]) -> Report {
+    let begun = Instant::now();
+    let qemu = Qemu::start(board, QemuOptions::default());
+    let room = qemu.as_ref().map_or((usize::MAX, usize::MAX), |q| (q.info().model_bytes, q.info().arena_bytes));
+    let fits = |model: &&Prepared| model.suite.blob.len() <= room.0 && model.arena_bytes + model.beside <= room.1;
+    let few = |model: &Prepared| {
+        let cases = if model.suite.blob.len() > LARGE { 1 } else { ELSEWHERE };
+        SuiteModel { cases: model.suite.cases.iter().take(cases).cloned().collect(), ..model.suite.clone() }
+    };
+    let models: Vec<_> = models.iter().filter(fits).map(few).collect();
+    assert!(!models.is_empty(), "{board} takes no model at all");
+    let qemu = qemu.map(|q| Box::new(q) as Box<dyn Target>);
+    let mut entries = [Entry::new("host", Ok(Box::new(Host::new()))), Entry::new(board, qemu)];
+    let report = Suite { name: "models".into(), models, limit: LIMIT }.run(&mut entries);
+    println!("{board}: {} models in {:.1?}", report.cells.len() / 2, begun.elapsed());
+    report
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub struct Prepared {
     pub suite: SuiteModel,
     /// Bytes of arena in its plan.
     pub arena_bytes: usize,
+    /// Bytes of memory that it takes beside the arena, on a board.
+    pub beside: usize,
     /// What TensorFlow Lite Micro takes for the same network.
     pub tflm_arena_bytes: Option<usize>,
     /// int8 weights.
@@ -248,6 +250,7 @@ fn prepare(source: &Source, file: &Path, cases: usize) -> Prepared {
     let (weights, channels) = weights.fold((0, 0), |(w, c), q| (w + q.data.len(), c + q.scales.len()));
     Prepared {
         arena_bytes: model.arena_bytes(),
+        beside: model.fast_bytes() + model.state_bytes(),
         tflm_arena_bytes: source.tflm_arena_bytes,
         weights,
         channels,

@@ -5,15 +5,15 @@
 
 use core::hint::black_box;
 
-use carafe_bench::{HZ, Line, Timer, crc32, leave};
+use carafe_bench::{HZ, Line, Once, Timer, crc32, entry, leave};
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA: [u8; 16] = [0; 16];
-    let Some(peripherals) = cortex_m::Peripherals::take() else { leave(false) };
-    let timer = Timer::start(peripherals.SYST);
+entry!(main, Timer);
+
+fn main(timer: Timer) -> ! {
+    static ARENA: Once<[u8; 16]> = Once::new([0; 16]);
+    let Some(arena) = ARENA.take() else { leave(false) };
     let mut inference = || {
-        black_box(&mut *ARENA);
+        black_box(&mut *arena);
     };
     let stack = carafe_bench::stack_of(&mut inference);
     let (ticks, nothing) = carafe_bench::count(&timer, &mut inference);
@@ -23,7 +23,7 @@ fn main() -> ! {
     line.field("ticks", ticks.into());
     line.field("nothing", nothing.into());
     line.field("stack", stack.into());
-    line.field("crc", crc32(0, ARENA).into());
+    line.field("crc", crc32(0, arena).into());
     line.end();
     leave(true)
 }

@@ -7,7 +7,7 @@ use core::hint::black_box;
 
 use carafe::{NodeId, OpCode, Probe, RunError, Session};
 use carafe_bench::constants::{INPUT_BYTES, NODES};
-use carafe_bench::{Feed, HZ, Line, Timer, crc32, leave};
+use carafe_bench::{Feed, HZ, Line, Once, Ticks, Timer, crc32, entry, leave};
 
 carafe_macros::include_model!(mod net = concat!(env!("OUT_DIR"), "/model.carafe"));
 
@@ -80,13 +80,13 @@ fn infer(
     (0..model.outputs()).try_fold(0, |crc, i| Ok(crc32(crc, run.output(i)?)))
 }
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA: net::Arena = net::Arena::zeroed();
-    static mut INPUT: [u8; INPUT_BYTES] = [0; INPUT_BYTES];
-    let Some(peripherals) = cortex_m::Peripherals::take() else { leave(false) };
-    let timer = Timer::start(peripherals.SYST);
-    let feed = Feed::golden(INPUT);
+entry!(main, Timer);
+
+fn main(timer: Timer) -> ! {
+    static ARENA: Once<net::Arena> = Once::new(net::Arena::zeroed());
+    static INPUT: Once<[u8; INPUT_BYTES]> = Once::new([0; INPUT_BYTES]);
+    let (Some(arena), Some(input)) = (ARENA.take(), INPUT.take()) else { leave(false) };
+    let feed = Feed::golden(input);
     let Ok(mut net) = net::Net::new() else { leave(false) };
 
     let mut empty = Profile::new(&timer);
@@ -98,7 +98,7 @@ fn main() -> ! {
     let probe = empty.ops.iter().fold(0u64, |sum, op| sum.wrapping_add(op.ticks));
 
     let mut profile = Profile::new(&timer);
-    let Ok(crc) = infer(net.session(), ARENA, feed, &mut profile) else { leave(false) };
+    let Ok(crc) = infer(net.session(), arena, feed, &mut profile) else { leave(false) };
     let mut line = Line::begin("profile");
     line.field("hz", HZ.into());
     line.field("crc", crc.into());

@@ -13,18 +13,15 @@ const BASE: *const Registers = if AN505 { 0x5000_0000 } else { 0x4000_0000 } as 
 const CTRL_ENABLE: u32 = 1;
 const AN505: bool = cfg!(feature = "mps2-an505");
 
-/// Ticks a second.
-pub const HZ: u32 = if AN505 { 20_000_000 } else { 25_000_000 };
-
 /// The board's timer, running.
 pub struct Timer {
     registers: &'static Registers,
 }
 
 impl Timer {
-    /// Starts the timer. The system timer is proof that this happens once.
-    pub fn start(_once: cortex_m::peripheral::SYST) -> Self {
-        // SAFETY: the registers are there on these boards, and `Timer` alone has them, for `SYST` exists once.
+    /// Starts the timer.
+    pub fn start() -> Self {
+        // SAFETY: the registers are there on these boards.
         #[allow(unsafe_code)]
         let registers = unsafe { &*BASE };
         registers.reload.set(u32::MAX);
@@ -32,10 +29,13 @@ impl Timer {
         registers.ctrl.set(CTRL_ENABLE);
         Self { registers }
     }
+}
 
-    /// Ticks, counting up; they wrap.
+impl carafe_emulated::Timer for Timer {
+    const HZ: u32 = if AN505 { 20_000_000 } else { 25_000_000 };
+
     #[inline(always)]
-    pub fn now(&self) -> u32 {
+    fn now(&self) -> u32 {
         !self.registers.value.get()
     }
 }

@@ -7,6 +7,6 @@ mod cmsdk;
 mod sse;
 
 #[cfg(not(feature = "mps3-an547"))]
-pub use cmsdk::{HZ, Timer};
+pub use cmsdk::Timer;
 #[cfg(feature = "mps3-an547")]
-pub use sse::{HZ, Timer};
+pub use sse::Timer;

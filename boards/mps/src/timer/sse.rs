@@ -6,27 +6,27 @@ const CONTROL: *const VolatileCell<u32> = 0x5810_0000 as *const VolatileCell<u32
 const VALUE: *const VolatileCell<u32> = 0x5810_1000 as *const VolatileCell<u32>;
 const CONTROL_ENABLE: u32 = 1;
 
-/// Ticks a second.
-pub const HZ: u32 = 32_000_000;
-
 /// The board's counter, running.
 pub struct Timer {
     value: &'static VolatileCell<u32>,
 }
 
 impl Timer {
-    /// Starts the counter. The system timer is proof that this happens once.
-    pub fn start(_once: cortex_m::peripheral::SYST) -> Self {
-        // SAFETY: both registers are there on AN547, and `Timer` alone has them, for `SYST` exists once.
+    /// Starts the counter.
+    pub fn start() -> Self {
+        // SAFETY: both registers are there on AN547.
         #[allow(unsafe_code)]
         let (control, value) = unsafe { (&*CONTROL, &*VALUE) };
         control.set(CONTROL_ENABLE);
         Self { value }
     }
+}
 
-    /// Ticks, counting up; they wrap.
+impl carafe_emulated::Timer for Timer {
+    const HZ: u32 = 32_000_000;
+
     #[inline(always)]
-    pub fn now(&self) -> u32 {
+    fn now(&self) -> u32 {
         self.value.get()
     }
 }

@@ -1,9 +1,18 @@
-//! The runtime with the ops of MLPerf Tiny's image classification model, and the loops that `include_model!` finds it to
-//! take: tiles, and one pixel alone.
+//! The runtime with the ops of MLPerf Tiny's image classification model, as `include_model!` names them: proven, with the
+//! loops that it finds them to take, which are tiles and one pixel alone, of weights in pairs.
 #![no_std]
 #![no_main]
 
 use carafe::arithmetic::Native;
 use carafe::ops::{Add, Conv2d, Dense, Mean, Softmax};
+use carafe::{OpEntry, Registry};
 
-carafe_size::program!(carafe_size::infer(carafe::registry![Conv2d<Native, 2>, Add, Mean, Dense<Native, 4>, Softmax]));
+static OPS: &[OpEntry] = &[
+    OpEntry::proven::<Conv2d<Native, 0x402>>(),
+    OpEntry::proven::<Add>(),
+    OpEntry::proven::<Mean>(),
+    OpEntry::proven::<Dense<Native, 0x404>>(),
+    OpEntry::proven::<Softmax>(),
+];
+
+carafe_size::program!(carafe_size::infer(Registry::new(&OPS)));

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorType, Read, Write};
 use vcell::VolatileCell;
@@ -16,7 +17,15 @@ struct Registers {
     baud_div: VolatileCell<u32>,
 }
 
-const BASE: *const Registers = 0x4000_4000 as *const Registers;
+/// Where it is, and the number of its interrupt "receive".
+const PLACE: (usize, u16) = if cfg!(feature = "mps2-an505") {
+    (0x5020_0000, 32)
+} else if cfg!(feature = "mps3-an547") {
+    (0x5930_3000, 33)
+} else {
+    (0x4000_4000, 0)
+};
+const BASE: *const Registers = PLACE.0 as *const Registers;
 
 const STATE_TX_FULL: u32 = 1 << 0;
 const STATE_RX_FULL: u32 = 1 << 1;
@@ -24,18 +33,17 @@ const CTRL_TX: u32 = 1 << 0;
 const CTRL_RX: u32 = 1 << 1;
 const CTRL_RX_INTERRUPT: u32 = 1 << 3;
 const INT_RX: u32 = 1 << 1;
-/// The least the hardware takes: 25 MHz / 16. QEMU sends at once, whatever the rate.
+/// The least the hardware takes: the board's clock / 16. QEMU sends at once, whatever the rate.
 const BAUD_DIV: u32 = 16;
 
-/// Number 0 of the interrupt controller: "UART 0 receive".
 #[derive(Clone, Copy)]
 struct ReceiveInterrupt;
 
-// SAFETY: AN386 has an interrupt of this number, and `number` always gives the same.
+// SAFETY: the boards have an interrupt of this number, and `number` always gives the same.
 #[allow(unsafe_code)]
-unsafe impl cortex_m::interrupt::InterruptNumber for ReceiveInterrupt {
+unsafe impl InterruptNumber for ReceiveInterrupt {
     fn number(self) -> u16 {
-        0
+        PLACE.1
     }
 }
 
@@ -45,9 +53,9 @@ pub struct Uart {
 }
 
 impl Uart {
-    /// Switches the UART on. The NVIC is proof that this happens once.
-    pub fn new(_nvic: NVIC) -> Self {
-        // SAFETY: the registers are there on AN386, and `Uart` alone has them, for `NVIC` exists once.
+    /// Switches the UART on.
+    pub fn start() -> Self {
+        // SAFETY: the registers are there on these boards.
         #[allow(unsafe_code)]
         let registers = unsafe { &*BASE };
         registers.baud_div.set(BAUD_DIV);

@@ -4,22 +4,36 @@ use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, Write};
 
-use crate::console::Console;
-use crate::uart::Uart;
+use crate::semihosting::{CommandLine, Console};
 
 /// UART, or semihosting's console.
-pub enum Link {
+pub enum Link<U> {
     /// The board's own.
-    Uart(Uart),
+    Uart(U),
     /// Faster, on an emulator only.
     Console(Console),
 }
 
-impl ErrorType for Link {
+impl<U> Link<U> {
+    /// The console if the host asks for it, or the UART.
+    pub fn asked(uart: impl FnOnce() -> U) -> Self {
+        Console::if_asked().map_or_else(|| Link::Uart(uart()), Link::Console)
+    }
+
+    /// The same, given what the host has said.
+    pub fn said<const ROOM: usize>(arguments: &CommandLine<ROOM>, uart: impl FnOnce() -> U) -> Self {
+        match arguments.value(Console::ARGUMENT) {
+            Some(_) => Link::Console(Console::open()),
+            None => Link::Uart(uart()),
+        }
+    }
+}
+
+impl<U> ErrorType for Link<U> {
     type Error = Infallible;
 }
 
-impl Read for Link {
+impl<U: Read<Error = Infallible>> Read for Link<U> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
         match self {
             Link::Uart(uart) => uart.read(buf),
@@ -28,7 +42,7 @@ impl Read for Link {
     }
 }
 
-impl Write for Link {
+impl<U: Write<Error = Infallible>> Write for Link<U> {
     fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
         match self {
             Link::Uart(uart) => uart.write(buf),

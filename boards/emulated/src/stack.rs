@@ -1,13 +1,16 @@
 //! The stack below the caller, painted to see how deep it was used.
 
+use core::arch::asm;
+
 /// A stack that has been painted.
 pub struct PaintedStack {
     top: usize,
 }
 
 const PAINT: u32 = 0xCCCC_CCCC;
-/// Left unpainted below the stack pointer, for the frame of the function that paints.
-const MARGIN: usize = 64;
+/// Left unpainted below the stack pointer, for the frame of the function that paints (on SPARC, with the room that a
+/// frame has for registers).
+const MARGIN: usize = if cfg!(target_arch = "sparc") { 256 } else { 64 };
 
 // SAFETY: the linker script defines it; only its address is used.
 #[allow(unsafe_code)]
@@ -19,11 +22,27 @@ fn bottom() -> usize {
     (&raw const _stack_end).addr()
 }
 
+#[inline(always)]
+fn pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: it reads a register.
+    #[allow(unsafe_code)]
+    unsafe {
+        #[cfg(target_arch = "arm")]
+        asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "riscv32")]
+        asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "sparc")]
+        asm!("mov %sp, {}", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
 impl PaintedStack {
     /// Paints what is below the caller's frame.
     #[inline(always)]
     pub fn paint() -> Self {
-        let painted = Self { top: cortex_m::register::msp::read() as usize };
+        let painted = Self { top: pointer() };
         painted.fill();
         painted
     }

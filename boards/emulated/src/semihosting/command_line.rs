@@ -1,24 +1,24 @@
 //! What the host has given the program by `-semihosting-config arg=…`.
 
-use cortex_m_semihosting::nr;
+use super::ask;
 
-/// The most bytes of it; QEMU gives nothing at all if there are more.
-const ROOM: usize = 4096 + 64;
+const GET_CMDLINE: usize = 0x15;
 
-/// The arguments, one after the other with a space between, and what may be in them.
-pub struct CommandLine {
+/// The arguments, one after the other with a space between, and what may be in them: `ROOM` bytes at most. QEMU gives
+/// nothing at all if there are more.
+pub struct CommandLine<const ROOM: usize> {
     line: [u8; ROOM],
     length: usize,
 }
 
-impl CommandLine {
+impl<const ROOM: usize> CommandLine<ROOM> {
     /// Asks for it.
     pub fn read() -> Self {
         let mut line = [0u8; ROOM];
         let mut block = [line.as_mut_ptr().expose_provenance(), line.len()];
         // SAFETY: the block has address and length of a buffer that the host may write; it writes the length back.
         #[allow(unsafe_code)]
-        let refused = unsafe { cortex_m_semihosting::syscall1(nr::GET_CMDLINE, (&raw mut block).expose_provenance()) };
+        let refused = unsafe { ask(GET_CMDLINE, (&raw mut block).expose_provenance()) };
         let [_, length] = block;
         Self { line, length: if refused == 0 { length } else { 0 } }
     }
