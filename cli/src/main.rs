@@ -14,6 +14,7 @@ mod interrupt;
 mod keys;
 mod memory;
 mod plan_map;
+mod scaffold;
 mod tensors;
 mod ui;
 mod words;

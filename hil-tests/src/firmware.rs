@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use carafe_boards::{Board, How, Target};
+use carafe_boards::{Availability, Board, How, Target};
 
 use crate::Error;
 
@@ -20,10 +20,10 @@ pub fn target_dir() -> PathBuf {
     checkout().join(target).join("firmware")
 }
 
-/// The folder that firmware for a target is built in. One of its own where `core` is compiled along: the variable that
+/// The folder in that for firmware in which it is built for a target. One of its own where `core` is compiled along: the variable that
 /// allows it is one that build scripts look at, so that all that stands on them would be compiled again at each turn.
-pub fn folder_for(target: Target) -> PathBuf {
-    if target.build_std { target_dir().join("build-std") } else { target_dir() }
+pub fn subfolder(target: Target) -> &'static str {
+    if target.build_std { "build-std" } else { "" }
 }
 
 /// Builds the firmware of a board, release profile, and returns the ELF file. What cargo says goes to standard error.
@@ -109,7 +109,7 @@ pub(crate) fn cargo_build(
 ) -> Result<PathBuf, String> {
     has_target(target)?;
     let features = features.join(",");
-    let mut folder = folder_for(target);
+    let mut folder = target_dir().join(subfolder(target));
     if !features.is_empty() {
         folder.push(&features);
     }
@@ -174,12 +174,35 @@ fn rustflags(target: Target) -> Vec<String> {
     flags
 }
 
-/// What is missing to compile for a board, and the command that gets it; `None` if it can be done, or nothing has to.
-pub fn why_not(board: &Board) -> Option<String> {
-    has_target(board.target?).err()
+/// The command line that builds a firmware crate in its own folder, for people.
+pub fn build_command(target: Target) -> String {
+    let mut command = Command::new("cargo");
+    command.args(["build", "--release"]);
+    set_target(&mut command, target);
+    let variables = if target.build_std { "RUSTC_BOOTSTRAP=1 " } else { "" };
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let quoted = words.map(|word| if word.contains('"') { format!("'{word}'") } else { word.into_owned() });
+    format!("{variables}cargo {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// Looks for the target's standard library, or what it is made of; says the command that gets it.
+/// What is missing to compile for a board, and the command that gets it; `None` if it can be done, or nothing has to.
+pub fn why_not(board: &Board) -> Option<String> {
+    missing(board.target?)
+}
+
+/// As [`why_not`], of a target.
+pub fn missing(target: Target) -> Option<String> {
+    missing_library(target).or_else(|| match target.linker?.availability() {
+        Availability::Available => None,
+        Availability::Missing { why_not } => Some(why_not),
+    })
+}
+
+/// What is missing of the target's standard library, or of what it is made of, and the command that gets it.
+pub fn missing_library(target: Target) -> Option<String> {
+    has_target(target).err()
+}
+
 fn has_target(target: Target) -> Result<(), String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let what: &[&str] = if target.build_std {

@@ -152,7 +152,7 @@ fn stands_broken_frames_on_every_link() {
         for (i, &link) in links(board).iter().enumerate() {
             let Some(mut qemu) = start(board, "broken frames", link, false) else { break };
             // UARTs are slow, but the first link stands a thousand at least.
-            let frames = if i > 0 { 200 } else { 1_000 };
+            let frames = if i > 0 { 100 } else { 1_000 };
             let begun = Instant::now();
             stands_noise(qemu.client().unwrap(), frames, 99);
             println!("{board}, {link:?}: stood {frames} broken frames in {:.1?}", begun.elapsed());

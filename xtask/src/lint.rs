@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use carafe_boards::{How, Target};
+use carafe_hil::firmware;
 
 use crate::size;
 use crate::workspace::{Workspace, boards_with_firmware, succeeds};
@@ -14,8 +15,7 @@ const BENCH: (&str, &str) = ("boards/bench", "CARAFE_BENCH_MODEL");
 /// A crate as one target has it.
 struct Build {
     crate_path: &'static str,
-    target: &'static str,
-    cpu: Option<&'static str>,
+    target: Target,
     /// The machine, for a crate that is there for several.
     feature: Option<&'static str>,
 }
@@ -25,23 +25,25 @@ pub fn lint(workspace: &Workspace) -> Result<bool> {
     let model = model(workspace)?;
     let mut clean = true;
     for build in builds() {
-        let cpu = build.cpu.map_or(String::new(), |cpu| format!(", {cpu}"));
-        eprintln!("clippy on {} for {}{cpu}", build.crate_path, build.target);
-        clean &= build.clippy(workspace, &model)?;
+        let cpu = build.target.cpu.map_or(String::new(), |cpu| format!(", {cpu}"));
+        eprintln!("clippy on {} for {}{cpu}", build.crate_path, build.target.triple);
+        match firmware::missing(build.target).filter(|_| build.target.build_std) {
+            Some(why_not) => eprintln!("skipped: {why_not}"),
+            None => clean &= build.clippy(workspace, &model)?,
+        }
     }
     Ok(clean)
 }
 
 /// Each firmware for its board, the programs of `bench` for each board, those of `size` for each of their targets.
 fn builds() -> Vec<Build> {
-    let plain =
-        |crate_path, target: Target| Build { crate_path, target: target.triple, cpu: target.cpu, feature: None };
+    let plain = |crate_path, target: Target| Build { crate_path, target, feature: None };
     let firmware = boards_with_firmware().map(|(_, firmware, target)| plain(firmware.crate_path, target));
     let bench = carafe_boards::all().iter().filter(|board| board.bench).filter_map(|board| match board.how {
         How::Qemu(machine) => Some(Build { feature: Some(machine.machine), ..plain(BENCH.0, board.target?) }),
         _ => None,
     });
-    let size = size::TARGETS.map(|target| Build { crate_path: size::CRATE, target, cpu: None, feature: None });
+    let size = size::TARGETS.map(|target| plain(size::CRATE, Target::plain(target)));
     firmware.chain(bench).chain(size).collect()
 }
 
@@ -49,13 +51,11 @@ impl Build {
     fn clippy(&self, workspace: &Workspace, model: &Path) -> Result<bool> {
         let mut command = workspace.cargo();
         command.current_dir(workspace.root.join(self.crate_path));
-        command.args(["clippy", "--quiet", "--release", "--locked", "--target", self.target, "--target-dir"]);
+        command.args(["clippy", "--quiet", "--release", "--locked", "--target-dir"]);
         // A folder for each: features of one are not those of another.
-        command.arg(workspace.target_dir.join("firmware").join(self.feature.unwrap_or_default()));
+        command.arg(workspace.firmware_dir(self.target).join(self.feature.unwrap_or_default()));
         command.args(self.feature.map(|feature| ["--features", feature]).into_iter().flatten());
-        if let Some(cpu) = self.cpu {
-            command.args(["--config", &format!("target.{}.rustflags=[\"-Ctarget-cpu={cpu}\"]", self.target)]);
-        }
+        firmware::set_target(&mut command, self.target);
         command.args(["--", "-D", "warnings"]).env(BENCH.1, model);
         succeeds(&mut command)
     }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn every_firmware_is_looked_at_for_every_board() {
         let builds = builds();
-        let has = |path: &str, target: &str| builds.iter().any(|b| b.crate_path == path && b.target == target);
+        let has = |path: &str, target: &str| builds.iter().any(|b| b.crate_path == path && b.target.triple == target);
         assert!(has("boards/qemu-mps2-an386", "thumbv7em-none-eabihf") && has(size::CRATE, size::TARGETS[1]));
         for board in carafe_boards::all().iter().filter(|board| board.bench) {
             assert!(has(BENCH.0, board.target.unwrap().triple), "{}", board.name);

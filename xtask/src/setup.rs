@@ -4,13 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use carafe_boards::{Availability, Board, How, Machine};
+use carafe_boards::{Availability, How, Linker, Machine, Target};
+use carafe_hil::firmware;
 use serde::Serialize;
 
 use crate::workspace::{Workspace, output_of, succeeds};
-
-/// Targets that the device's crates have to build for though no board has them yet: one that is no Arm at all.
-pub const PORTABILITY_TARGETS: [&str; 1] = ["riscv32imc-unknown-none-elf"];
 
 /// What was found and done.
 #[derive(Debug, Serialize)]
@@ -50,38 +48,38 @@ pub enum State {
 pub fn set_up(workspace: &Workspace) -> Report {
     let mut items: Vec<Item> = Vec::new();
     for target in firmware_targets() {
-        items.push(rust_target(target, true));
-    }
-    for target in PORTABILITY_TARGETS {
-        items.push(rust_target(target, false));
+        if target.build_std {
+            items.push(rust_source(target));
+        } else {
+            items.push(rust_target(target.triple));
+        }
+        items.extend(target.linker.map(linker));
     }
     items.push(toolchain(&workspace.rust_version));
-    for (board, machine) in emulated_boards() {
-        items.push(emulator(board, machine));
-    }
+    items.extend(emulators().into_iter().map(emulator));
     let complete = items.iter().all(|item| item.state != State::Missing || !item.essential);
     Report { complete, items }
 }
 
-/// The Rust targets of the boards, each once.
-pub fn firmware_targets() -> Vec<&'static str> {
-    let mut targets: Vec<_> = carafe_boards::all().iter().filter_map(|board| Some(board.target?.triple)).collect();
-    targets.sort_unstable();
-    targets.dedup();
+/// The Rust targets of the boards, each once, whatever the CPU.
+pub fn firmware_targets() -> Vec<Target> {
+    let mut targets: Vec<Target> = carafe_boards::all().iter().filter_map(|board| board.target).collect();
+    targets.sort_by_key(|target| target.triple);
+    targets.dedup_by_key(|target| target.triple);
     targets
 }
 
-/// One board of each emulator that the boards ask for.
-fn emulated_boards() -> Vec<(&'static Board, Machine)> {
-    let mut boards: Vec<(&Board, Machine)> = Vec::new();
+/// One machine of each emulator that the boards ask for.
+fn emulators() -> Vec<Machine> {
+    let mut machines: Vec<Machine> = Vec::new();
     for board in carafe_boards::all() {
         if let How::Qemu(machine) = board.how
-            && boards.iter().all(|(_, known)| known.program != machine.program)
+            && machines.iter().all(|known| known.program != machine.program)
         {
-            boards.push((board, machine));
+            machines.push(machine);
         }
     }
-    boards
+    machines
 }
 
 /// True if the present toolchain has the standard library of a target.
@@ -95,9 +93,22 @@ pub fn has_toolchain(version: &str) -> bool {
     output_of("rustup", &["run", version, "rustc", "--version"]).is_some()
 }
 
-fn rust_target(target: &str, essential: bool) -> Item {
+fn rust_target(target: &str) -> Item {
     let arguments = ["target", "add", target];
-    install(format!("Rust target {target}"), essential, || has_target(target), rustup(&arguments))
+    install(format!("Rust target {target}"), true, || has_target(target), rustup(&arguments))
+}
+
+/// What `core` is compiled from for a target that rustup does not have.
+fn rust_source(target: Target) -> Item {
+    let name = format!("source of Rust's `core`, for {}", target.triple);
+    let there = || firmware::missing_library(target).is_none();
+    install(name, false, there, rustup(&["component", "add", "rust-src"]))
+}
+
+fn linker(linker: Linker) -> Item {
+    let there = || linker.availability() == Availability::Available;
+    let way = debian(linker.debian_package, || linker.install_command());
+    install(format!("linker {}", linker.program), false, there, way)
 }
 
 fn toolchain(version: &str) -> Item {
@@ -105,27 +116,30 @@ fn toolchain(version: &str) -> Item {
     install(format!("Rust {version} (oldest supported)"), false, || has_toolchain(version), rustup(&arguments))
 }
 
-fn emulator(board: &Board, machine: Machine) -> Item {
-    let there = || board.availability() == Availability::Available;
-    let way = if is_root() && output_of("apt-get", &["--version"]).is_some() {
-        let apt = |arguments: &[&str]| {
-            let mut command = Command::new("apt-get");
-            command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
-            command
-        };
-        let package = machine.debian_package;
-        Way {
-            // An update may fail in part (a mirror that is down) and the package still be had.
-            commands: vec![
-                (apt(&["update", "--quiet"]), Must::Try),
-                (apt(&["install", "--quiet", "--yes", "--no-install-recommends", package]), Must::Succeed),
-            ],
-            remedy: format!("apt-get update && apt-get install -y {package}"),
-        }
-    } else {
-        Way { commands: Vec::new(), remedy: machine.install_command() }
-    };
+fn emulator(machine: Machine) -> Item {
+    let there = || machine.availability() == Availability::Available;
+    let way = debian(machine.debian_package, || machine.install_command());
     install(format!("emulator {}", machine.program), false, there, way)
+}
+
+/// A package of Debian and its kin, if this is one of them and we may; else what the user can type.
+fn debian(package: &str, otherwise: impl Fn() -> String) -> Way {
+    if !is_root() || output_of("apt-get", &["--version"]).is_none() {
+        return Way { commands: Vec::new(), remedy: otherwise() };
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        command
+    };
+    Way {
+        // An update may fail in part (a mirror that is down) and the package still be had.
+        commands: vec![
+            (apt(&["update", "--quiet"]), Must::Try),
+            (apt(&["install", "--quiet", "--yes", "--no-install-recommends", package]), Must::Succeed),
+        ],
+        remedy: format!("apt-get update && apt-get install -y {package}"),
+    }
 }
 
 fn is_root() -> bool {
@@ -231,8 +245,10 @@ mod tests {
     #[test]
     fn every_firmware_target_and_emulator_is_asked_for_once() {
         for target in ["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"] {
-            assert_eq!(firmware_targets().iter().filter(|found| **found == target).count(), 1, "{target}");
+            assert_eq!(firmware_targets().iter().filter(|found| found.triple == target).count(), 1, "{target}");
         }
-        assert_eq!(emulated_boards().iter().filter(|(_, machine)| machine.program == "qemu-system-arm").count(), 1);
+        for program in ["qemu-system-arm", "qemu-system-riscv32", "qemu-system-sparc"] {
+            assert_eq!(emulators().iter().filter(|machine| machine.program == program).count(), 1, "{program}");
+        }
     }
 }

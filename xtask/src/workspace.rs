@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use carafe_boards::{Board, Firmware, Target};
+use carafe_hil::firmware;
 use serde::Deserialize;
 
 /// The checkout.
@@ -59,6 +60,11 @@ impl Workspace {
         cargo_in(&self.root)
     }
 
+    /// Where programs for boards are built.
+    pub fn firmware_dir(&self, target: Target) -> PathBuf {
+        self.target_dir.join("firmware").join(firmware::subfolder(target))
+    }
+
     /// Builds programs of a crate outside the workspace, messages on stderr. Gives the folder that holds them.
     ///
     /// All such crates share one target folder, so that what they have in common is compiled once. `environment` is what
@@ -66,24 +72,19 @@ impl Workspace {
     pub fn build_firmware(
         &self,
         crate_path: &str,
-        target: &str,
+        target: Target,
         profile: &str,
         environment: &[(&str, &str)],
     ) -> Result<PathBuf> {
-        let target_dir = self.target_dir.join("firmware");
+        let target_dir = self.firmware_dir(target);
         let mut command = cargo_in(&self.root.join(crate_path));
-        command
-            .args(["build", "--quiet", "--locked", "--profile", profile, "--target", target, "--target-dir"])
-            .arg(&target_dir);
-        // Flags meant for the host's code would break the board's.
-        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-            command.env_remove(variable);
-        }
+        command.args(["build", "--quiet", "--locked", "--profile", profile, "--target-dir"]).arg(&target_dir);
+        firmware::set_target(&mut command, target);
         command.envs(environment.iter().copied());
         if !succeeds(&mut command)? {
-            bail!("{crate_path} does not build for {target}; `cargo xtask setup` installs what that needs");
+            bail!("{crate_path} does not build for {}; `cargo xtask setup` installs what that needs", target.triple);
         }
-        Ok(target_dir.join(target).join(profile))
+        Ok(target_dir.join(target.triple).join(profile))
     }
 }
 

@@ -84,12 +84,12 @@ pub struct Given<'a> {
     pub flash: &'static mut [u8],
 }
 
-/// Bytes of the banks: both take the models of small boards, one the largest there are.
-const BANK_BYTES: [usize; 2] = [4 << 20, 1 << 20];
-const ARENA_BYTES: usize = 4 << 20;
+/// Bytes of the banks: both take the models of small boards, one the largest that are tested (4.8 MB).
+const BANK_BYTES: [usize; 2] = [5 << 20, 1 << 20];
+const ARENA_BYTES: usize = 3 << 20;
 
 impl Given<'static> {
-    /// Of a large memory: 4 and 1 MB for models, 4 MB of arena, and the rest, which is flash.
+    /// Of a large memory: 5 and 1 MB for models, 3 MB of arena, and the rest, which is flash.
     pub fn of(all: &'static mut [u8]) -> Self {
         let [bank, spare] = BANK_BYTES;
         let (bank, rest) = all.split_at_mut_checked(bank).unwrap_or_default();

@@ -263,7 +263,8 @@ impl Linker {
 }
 
 impl Machine {
-    fn availability(&self) -> Availability {
+    /// Looks whether the emulator is on `PATH`.
+    pub fn availability(&self) -> Availability {
         on_path(self.program, || self.install_command())
     }
 

@@ -48,3 +48,27 @@ fn a_firmware_that_answers_nothing_is_told() {
     let ran = carafe(["run", &file, "--input", &image, "--board", "qemu-mps2-an386", "--firmware", &no_firmware]);
     ran.fails(1, &["qemu-mps2-an386"]);
 }
+
+#[test]
+fn a_new_board_builds() {
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().display().to_string();
+    let new = |more: &[&str]| carafe(["boards", "new", "--into", &into].into_iter().chain(more.iter().copied()));
+    new(&["qemu-leon3"]).fails(1, &["there is a board `qemu-leon3` already"]);
+    new(&["My Board"]).fails(1, &["lower-case"]);
+    new(&["mine", "--from", "host"]).fails(2, &["host", "--from"]);
+
+    let made = new(&["my-board", "--json"]).ok().json();
+    assert_eq!((made["from"].as_str(), made["name"].as_str()), (Some("qemu-microbit"), Some("my-board")));
+    new(&["my-board"]).fails(1, &["is there already"]);
+    let here = folder.path().join("my-board");
+    let main = std::fs::read_to_string(here.join("src/main.rs")).unwrap();
+    assert!(main.contains("\"my-board\"") && !main.contains("qemu-microbit\""), "{main}");
+
+    let board = carafe_boards::find("qemu-microbit").unwrap();
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--locked", "--offline"]).current_dir(&here);
+    firmware::set_target(&mut cargo, board.target.unwrap());
+    // A folder of its own: crates of that name are no others'.
+    assert!(cargo.env("CARGO_TARGET_DIR", folder.path().join("target")).status().unwrap().success());
+}

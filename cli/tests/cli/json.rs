@@ -198,7 +198,12 @@ fn boards_lists_host_and_emulator() {
     assert_eq!(qemu["available"].as_bool().unwrap(), qemu["why_not"].is_null());
     assert_eq!((&qemu["takes_models"], &qemu["bench"]), (&true.into(), &true.into()));
     let m55 = boards.iter().find(|b| b["cpu"] == "cortex-m55").unwrap();
-    assert_eq!((&m55["takes_models"], &m55["bench"]), (&false.into(), &true.into()));
+    assert_eq!((&m55["takes_models"], &m55["bench"]), (&true.into(), &true.into()));
+    for name in ["qemu-microbit", "qemu-mps2-an505", "qemu-riscv32-virt", "qemu-leon3"] {
+        let board = boards.iter().find(|b| b["name"] == name).unwrap();
+        assert_eq!(board["takes_models"], true, "{name}");
+        assert_eq!(board["available"].as_bool().unwrap(), board["why_not"].is_null(), "{name}");
+    }
 }
 
 #[test]

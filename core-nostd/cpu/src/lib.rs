@@ -64,12 +64,15 @@ pub const FAST: bool = cfg!(any(carafe_dsp, not(target_os = "none")));
 /// As [`FAST`], of [`Quads`]: the core has but one multiplication, of words.
 pub const FAST_QUADS: bool = cfg!(any(carafe_m0, not(target_os = "none")));
 
-/// True if the fast loops take weights that lie there: where words are read several at once, at a multiple of 4.
+/// True if the fast loops take weights, or parameters of channels, that lie there: where words are read several at once, at
+/// a multiple of 4.
 #[inline]
 pub fn takes(weights: &[u8]) -> bool {
     #[cfg(carafe_dsp)]
     return arm::aligned(weights);
-    #[cfg(not(carafe_dsp))]
+    #[cfg(carafe_m0)]
+    return m0::aligned(weights);
+    #[cfg(not(any(carafe_dsp, carafe_m0)))]
     {
         let _ = weights;
         true

@@ -54,7 +54,7 @@ unsafe extern "C" {
 }
 
 /// Words have to be read several at once.
-fn aligned(bytes: &[u8]) -> bool {
+pub fn aligned(bytes: &[u8]) -> bool {
     bytes.as_ptr().addr().is_multiple_of(4)
 }
 

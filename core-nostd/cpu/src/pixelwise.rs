@@ -112,7 +112,7 @@ impl<'a, 'l> Listed<'a, 'l> {
         Some(())
     }
 
-    /// Parameters of channels that do not lie at a multiple of 4: no converter makes them so.
+    /// Parameters of channels that do not lie at a multiple of 4: [`crate::takes`] says so before.
     #[cfg(carafe_m0)]
     fn run_portably(&self, _: &[u8], _: &Put, _: &mut [u8]) -> Option<()> {
         None

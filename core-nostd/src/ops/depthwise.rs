@@ -73,7 +73,7 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<bool>
         sliding::produce(cx, (y0, y1), &r, weights, channels)?;
         return Some(true);
     }
-    if LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r) {
+    if LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r, channels) {
         pixelwise::produce(cx, (y0, y1), &r, weights, channels)?;
         return Some(true);
     }

@@ -16,8 +16,8 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
 }
 
 /// True if [`produce`] makes this step.
-pub(super) fn serves(cx: &Cx<'_>, r: &ConvRecord) -> bool {
-    FAST_QUADS && fits(cx.node, r, cx.scratch.len())
+pub(super) fn serves(cx: &Cx<'_>, r: &ConvRecord, channels: &[u8]) -> bool {
+    FAST_QUADS && carafe_cpu::takes(channels) && fits(cx.node, r, cx.scratch.len())
 }
 
 /// True if [`produce`] makes this node with so many bytes of scratch.

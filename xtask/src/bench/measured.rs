@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::growth::{self, Growth};
 use super::models::Source;
 use super::tool::{Conversion, Counted, Tool};
+use crate::size::FirmwareSize;
 
 /// The core whose memory and flash are looked at in more ways than one.
 pub const MAIN_CPU: &str = "cortex-m4";
@@ -22,6 +23,8 @@ pub struct Measured {
     pub models: Vec<Model>,
     /// None if it failed, or was not asked for.
     pub growth: Option<Growth>,
+    /// What the firmware of each board takes.
+    pub firmware: Vec<FirmwareSize>,
     /// What could not be measured, and why.
     pub left_out: Vec<String>,
 }

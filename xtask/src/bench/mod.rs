@@ -19,6 +19,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use carafe_boards::{Availability, Board};
 
+use crate::size;
 use crate::workspace::{Workspace, output_of};
 use measured::{Measured, Place};
 use models::Source;
@@ -60,6 +61,9 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     measured.compiler = output_of("rustc", &["--version"]).unwrap_or_default().trim().to_owned();
     let why = |source: &&Source| format!("{}: not in {} (set CARAFE_ASSETS)", source.name, assets.display());
     measured.left_out.extend(missing.iter().map(why));
+    let (firmware, left_out) = size::firmware_sizes(workspace, |_, _| ())?;
+    measured.firmware = firmware;
+    measured.left_out.extend(left_out);
 
     publish(workspace, arguments, &measured)?;
     for line in &measured.left_out {
@@ -87,12 +91,16 @@ fn publish(workspace: &Workspace, arguments: &Arguments, measured: &Measured) ->
     Ok(())
 }
 
+/// The boards of the page: those with a core that the peer was measured on.
+fn known() -> impl Iterator<Item = &'static Board> {
+    carafe_boards::all().iter().filter(|board| board.bench && peers::has(board.cpu))
+}
+
 fn boards(names: &[String]) -> Result<Vec<&'static Board>> {
-    let known = || carafe_boards::all().iter().filter(|board| board.bench);
     for name in names {
         if !known().any(|board| board.name == name) {
             let all: Vec<&str> = known().map(|board| board.name).collect();
-            bail!("`carafe bench` has no board `{name}`; it has {}", all.join(", "));
+            bail!("the page has no board `{name}`; it has {}", all.join(", "));
         }
     }
     let boards: Vec<&Board> = known().filter(|b| names.is_empty() || names.iter().any(|name| name == b.name)).collect();

@@ -95,6 +95,11 @@ pub fn find(model: &str, cpu: &str) -> Option<Peer> {
     Some(Peer { instructions, arena, stack, flash })
 }
 
+/// True if TFLM was measured on a core.
+pub fn has(cpu: &str) -> bool {
+    CORES.iter().any(|core| core.cpu == cpu)
+}
+
 /// TFLM with `-Os` on a Cortex-M4.
 pub fn small(model: &str) -> Option<SmallPeer> {
     let i = MODELS.iter().position(|name| *name == model)?;
@@ -109,7 +114,7 @@ mod tests {
     #[test]
     fn every_model_has_a_peer_on_every_core_that_is_measured() {
         for source in &models::ALL {
-            for board in carafe_boards::all().iter().filter(|board| board.bench) {
+            for board in crate::bench::known() {
                 assert!(find(source.name, board.cpu).is_some(), "{} on {}", source.name, board.cpu);
             }
             assert!(small(source.name).is_some());

@@ -17,11 +17,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use carafe_boards::Target;
 
 use crate::workspace::{Workspace, boards_with_firmware};
 use elf::Program;
-pub use report::Report;
 use report::{BuildSizes, Exceeded, OpSize, PanicCheck, ProgramSize, SymbolSize};
+pub use report::{FirmwareSize, Report};
 
 /// The crate with the measured programs.
 pub const CRATE: &str = "boards/size";
@@ -55,7 +56,7 @@ pub fn measure(workspace: &Workspace, top: usize) -> Result<Report> {
     for (t, target) in TARGETS.into_iter().enumerate() {
         for (profile, opt_level) in PROFILES {
             eprintln!("building {CRATE} for {target} with opt-level {opt_level}");
-            let folder = workspace.build_firmware(CRATE, target, profile, &[])?;
+            let folder = workspace.build_firmware(CRATE, Target::plain(target), profile, &[])?;
             let mut programs = Vec::new();
             for (name, baseline, ops) in MEASURED {
                 let (program, baseline) = (read(&folder.join(name))?, read(&folder.join(baseline))?);
@@ -73,20 +74,45 @@ pub fn measure(workspace: &Workspace, top: usize) -> Result<Report> {
             if profile == PROFILES[0].0 {
                 let empty = read(&folder.join(EMPTY))?.flash.total();
                 for op in &mut ops {
-                    let folder = workspace.build_firmware(CRATE, target, profile, &[(OP.1, op.name)])?;
+                    let folder = workspace.build_firmware(CRATE, Target::plain(target), profile, &[(OP.1, op.name)])?;
                     op.bytes[t] = read(&folder.join(OP.0))?.flash.total().saturating_sub(empty);
                 }
             }
         }
     }
-    for (board, firmware, target) in boards_with_firmware() {
-        eprintln!("building {}", firmware.crate_path);
-        let folder = workspace.build_firmware(firmware.crate_path, target.triple, "release", &[])?;
-        checks.push(PanicCheck::of(board.name.to_owned(), &read(&folder.join(firmware.binary))?));
-    }
+    let (firmware, left_out) = firmware_sizes(workspace, |board, program| {
+        checks.push(PanicCheck::of(board.to_owned(), program));
+    })?;
     let exceeded = exceeded(&builds, &ops);
     let ok = exceeded.is_empty() && checks.iter().all(|check| check.found.is_empty());
-    Ok(Report { targets: TARGETS, builds, ops, exceeded, panic_checks: checks, ok })
+    Ok(Report { targets: TARGETS, builds, ops, firmware, left_out, exceeded, panic_checks: checks, ok })
+}
+
+/// Builds the firmware of every board, shows it, and says how large it is; and which could not be built, and why.
+pub fn firmware_sizes(
+    workspace: &Workspace,
+    mut show: impl FnMut(&str, &Program),
+) -> Result<(Vec<FirmwareSize>, Vec<String>)> {
+    let (mut sizes, mut left_out) = (Vec::new(), Vec::new());
+    for (board, firmware, target) in boards_with_firmware() {
+        // What all else needs, too, is not left out: to build without it fails.
+        if let Some(why_not) = carafe_hil::firmware::missing(target).filter(|_| target.build_std) {
+            left_out.push(format!("firmware of {}: {why_not}", board.name));
+            continue;
+        }
+        eprintln!("building {}", firmware.crate_path);
+        let folder = workspace.build_firmware(firmware.crate_path, target, "release", &[])?;
+        let program = read(&folder.join(firmware.binary))?;
+        show(board.name, &program);
+        sizes.push(FirmwareSize {
+            board: board.name,
+            cpu: board.cpu,
+            text_bytes: program.flash.text,
+            rodata_bytes: program.flash.rodata,
+            data_bytes: program.flash.data,
+        });
+    }
+    Ok((sizes, left_out))
 }
 
 /// What is larger than it may be.

@@ -16,6 +16,10 @@ pub struct Report {
     pub builds: Vec<BuildSizes>,
     /// What each op adds at `opt-level = 3`.
     pub ops: Vec<OpSize>,
+    /// What the firmware of each board takes.
+    pub firmware: Vec<FirmwareSize>,
+    /// What could not be built, and why.
+    pub left_out: Vec<String>,
     /// What is larger than it may be.
     pub exceeded: Vec<Exceeded>,
     /// Whether programs can panic.
@@ -36,6 +40,28 @@ pub struct OpSize {
 impl OpSize {
     pub(super) fn new(name: &'static str) -> Self {
         Self { name, bytes: [0; 2] }
+    }
+}
+
+/// Bytes of a board's firmware, start-up, link and all ops included.
+#[derive(Debug, Serialize)]
+pub struct FirmwareSize {
+    /// The board.
+    pub board: &'static str,
+    /// Its core.
+    pub cpu: &'static str,
+    /// Code.
+    pub text_bytes: u64,
+    /// Constants.
+    pub rodata_bytes: u64,
+    /// Initialised data.
+    pub data_bytes: u64,
+}
+
+impl FirmwareSize {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.text_bytes.saturating_add(self.rodata_bytes).saturating_add(self.data_bytes)
     }
 }
 
@@ -156,6 +182,16 @@ impl fmt::Display for Report {
         writeln!(f, "|---|---:|---:|")?;
         for op in &self.ops {
             writeln!(f, "| {} | {} | {} |", op.name, op.bytes[0], op.bytes[1])?;
+        }
+        writeln!(f, "\nFirmware that takes models over the wire, every op in it:\n")?;
+        writeln!(f, "| board | core | text | rodata | data | all |")?;
+        writeln!(f, "|---|---|---:|---:|---:|---:|")?;
+        for FirmwareSize { board, cpu, text_bytes, rodata_bytes, data_bytes } in &self.firmware {
+            let all = text_bytes + rodata_bytes + data_bytes;
+            writeln!(f, "| {board} | {cpu} | {text_bytes} | {rodata_bytes} | {data_bytes} | {all} |")?;
+        }
+        for line in &self.left_out {
+            writeln!(f, "left out: {line}")?;
         }
         for build in &self.builds {
             for p in build.programs.iter().filter(|p| !p.symbols.is_empty()) {

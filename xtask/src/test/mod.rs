@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use carafe_boards::Target;
+use carafe_hil::firmware;
 
 use crate::workspace::{Workspace, boards_with_firmware, succeeds};
 use crate::{setup, size};
@@ -24,13 +26,12 @@ pub fn test(workspace: &Workspace) -> Result<bool> {
     eprint!("{}", setup::set_up(workspace));
 
     let mut summary = Summary::default();
-    for target in setup::firmware_targets().into_iter().chain(setup::PORTABILITY_TARGETS) {
-        let needs = has_target(target);
-        summary.step(format!("device crates for {target}"), needs, || build_device_crates(workspace, target, &[]));
+    for target in setup::firmware_targets() {
+        let name = format!("device crates for {}", target.triple);
+        summary.step(name, can_build(target), || build_device_crates(workspace, target, &[]));
     }
-    if let Some(target) = setup::firmware_targets().first() {
-        let needs = has_target(target);
-        summary.step(format!("device crates with defmt for {target}"), needs, || {
+    if let Some(&target) = setup::firmware_targets().iter().find(|target| !target.build_std) {
+        summary.step(format!("device crates with defmt for {}", target.triple), can_build(target), || {
             build_device_crates(
                 workspace,
                 target,
@@ -39,11 +40,11 @@ pub fn test(workspace: &Workspace) -> Result<bool> {
         });
     }
     for (board, firmware, target) in boards_with_firmware() {
-        summary.step(format!("firmware of {}", board.name), has_target(target.triple), || {
-            workspace.build_firmware(firmware.crate_path, target.triple, "release", &[]).map(|_| Ok(()))
+        summary.step(format!("firmware of {}", board.name), can_build(target), || {
+            workspace.build_firmware(firmware.crate_path, target, "release", &[]).map(|_| Ok(()))
         });
     }
-    let needs = setup::firmware_targets().into_iter().chain(size::TARGETS).try_for_each(has_target);
+    let needs = size::TARGETS.map(Target::plain).into_iter().try_for_each(can_build);
     summary.step("size, and no panic linked".to_owned(), needs, || {
         let report = size::measure(workspace, 0)?;
         eprint!("{report}");
@@ -97,8 +98,8 @@ fn heading(name: &str) {
     eprintln!("\n==> {name}");
 }
 
-fn has_target(target: &str) -> Verdict {
-    if setup::has_target(target) { Ok(()) } else { Err(format!("Rust target {target} is not installed")) }
+fn can_build(target: Target) -> Verdict {
+    firmware::missing(target).map_or(Ok(()), Err)
 }
 
 fn passes(command: &mut Command) -> Result<Verdict> {
@@ -115,9 +116,13 @@ fn passes(command: &mut Command) -> Result<Verdict> {
     })
 }
 
-fn build_device_crates(workspace: &Workspace, target: &str, features: &[&str]) -> Result<Verdict> {
+fn build_device_crates(workspace: &Workspace, target: Target, features: &[&str]) -> Result<Verdict> {
     let mut command = workspace.cargo();
-    command.args(["build", "--quiet", "--lib", "--no-default-features", "--target", target]).args(features);
+    command.args(["build", "--quiet", "--lib", "--no-default-features"]).args(features);
+    if target.build_std {
+        command.arg("--target-dir").arg(workspace.firmware_dir(target));
+    }
+    firmware::set_target(&mut command, target);
     for name in DEVICE_CRATES {
         command.args(["--package", name]);
     }

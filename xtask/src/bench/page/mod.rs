@@ -1,6 +1,7 @@
 //! The page, in Markdown. It holds nothing but what was measured and what does not change, so that it is the same again
 //! where the numbers are.
 
+mod firmware;
 mod growth;
 mod memory;
 mod ops;
@@ -11,7 +12,7 @@ use carafe_boards::Board;
 
 use super::measured::Measured;
 use super::models::{self, Source};
-use super::peers;
+use super::{known, peers};
 
 const HEAD: &str = "\
 # Benchmarks
@@ -32,13 +33,14 @@ pub fn page(measured: &Measured) -> String {
     sections.extend(memory::sections(measured));
     sections.extend(ops::section(measured));
     sections.extend(growth::section(measured));
+    sections.extend(firmware::section(measured));
     sections.push(commands(measured));
     sections.join("\n")
 }
 
 fn about_cores() -> String {
     let mut text = "Cores, by the name that `--board` takes:\n\n".to_owned();
-    for board in carafe_boards::all().iter().filter(|board| board.bench) {
+    for board in known() {
         text.push_str(&format!("- {}: `{}`, {}\n", core(board.cpu), board.name, board.about));
     }
     text
@@ -80,6 +82,7 @@ pub mod tests {
     use crate::bench::growth::{Growth, Point};
     use crate::bench::measured::{ARENAS, Arena, Model, OnCore};
     use crate::bench::tool::{Conversion, Counted, Flash, Op};
+    use crate::size::FirmwareSize;
 
     pub fn counted(instructions: u64) -> Counted {
         let op = |kind: &str, instructions| Op { kind: kind.to_owned(), shape: [4, 5, 6], macs: 100, instructions };
@@ -95,7 +98,7 @@ pub mod tests {
     }
 
     pub fn measured() -> Measured {
-        let boards = || carafe_boards::all().iter().filter(|board| board.bench);
+        let boards = known;
         let on = |board: &'static Board, counted| OnCore { board: board.name, cpu: board.cpu, counted };
         let arena = |options| Arena { options, conversion: Some(Conversion { arena_bytes: 4_321, blob_bytes: 10 }) };
         let model = |name| Model {
@@ -111,6 +114,13 @@ pub mod tests {
             compiler: "rustc 1.0".to_owned(),
             models: vec![model("resnet8"), model("ad")],
             growth: Some(Growth { board: "qemu-mps2-an386", sizes: sweep(), channels: sweep() }),
+            firmware: vec![FirmwareSize {
+                board: "qemu-mps2-an386",
+                cpu: "cortex-m4",
+                text_bytes: 50_000,
+                rodata_bytes: 5_000,
+                data_bytes: 0,
+            }],
             left_out: Vec::new(),
         }
     }
@@ -118,7 +128,9 @@ pub mod tests {
     #[test]
     fn a_page_has_every_table_and_can_be_read() {
         let page = page(&measured());
-        for words in ["### Cortex-M0+", "### Cortex-M55", "## Memory", "## By op", "## Growth", "## Commands"] {
+        for words in
+            ["### Cortex-M0+", "### Cortex-M55", "## Memory", "## By op", "## Growth", "## Firmware", "## Commands"]
+        {
             assert!(page.contains(words), "{words}: {page}");
         }
         assert!(page.contains("--board BOARD -o resnet8.carafe") && page.contains("rustc 1.0"), "{page}");
