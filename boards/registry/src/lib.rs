@@ -107,7 +107,19 @@ pub enum How {
     Probe {
         /// The chip, as probe-rs calls it.
         chip: &'static str,
+        /// Where its firmware has two slots for models, if a probe can write them there.
+        slots: Option<SlotRegion>,
     },
+}
+
+/// Two slots for models, one behind the other in flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlotRegion {
+    /// Address of the first.
+    pub start: u64,
+    /// Bytes of each.
+    pub bytes: u32,
 }
 
 /// A machine that QEMU emulates.
@@ -207,9 +219,9 @@ impl Board {
                 (Availability::Available, Some(linker)) => linker.availability(),
                 (emulator, _) => emulator,
             },
-            How::Probe { .. } => Availability::Missing {
-                why_not: format!("boards behind a debug probe are not supported yet, so `{}` can't be used", self.name),
-            },
+            How::Probe { .. } => {
+                Availability::Missing { why_not: "it needs a debug probe; `carafe flash` looks for one".to_owned() }
+            }
         }
     }
 }
@@ -294,6 +306,20 @@ mod tests {
                     assert!(apart, "{}: {} and {} overlap", board.name, a.name, b.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn slots_lie_in_flash_as_the_firmware_has_them() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for board in all() {
+            let (How::Probe { slots: Some(slots), .. }, Some(firmware)) = (board.how, board.firmware) else { continue };
+            let end = slots.start + 2 * u64::from(slots.bytes);
+            let holds = |r: &&Region| r.kind == RegionKind::Flash && r.start <= slots.start && end <= r.start + r.bytes;
+            assert!(board.memory.iter().any(|region| holds(&region)), "{}", board.name);
+            let script = std::fs::read_to_string(root.join(firmware.crate_path).join("memory.x")).unwrap();
+            let wanted = format!("SLOTS: {:#010X}, two of {} KB", slots.start, slots.bytes >> 10).replace("0X", "0x");
+            assert!(script.contains(&wanted), "{}: no `{wanted}` in its memory.x", board.name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The boards. To add one: its entry here, its firmware crate under `boards/`; nothing else names it.
 
-use crate::{Board, Firmware, How, Linker, Machine, Region, RegionKind, Target};
+use crate::{Board, Firmware, How, Linker, Machine, Region, RegionKind, SlotRegion, Target};
 
 const KB: u64 = 1 << 10;
 const MB: u64 = 1 << 20;
@@ -142,6 +142,72 @@ pub(crate) static BOARDS: &[Board] = &[
         }),
         firmware: firmware("boards/qemu-leon3", "carafe-qemu-leon3", 64 * KB),
         bench: true,
+    },
+    Board {
+        name: "pico",
+        cpu: "cortex-m0plus",
+        about: "Raspberry Pi Pico (RP2040, Cortex-M0+)",
+        memory: &[
+            Region { name: "QSPI flash", start: 0x1000_0000, bytes: 2 * MB, kind: RegionKind::Flash },
+            Region { name: "SRAM", start: 0x2000_0000, bytes: 264 * KB, kind: RegionKind::Ram },
+        ],
+        how: How::Probe { chip: "RP2040", slots: Some(SlotRegion { start: 0x101C_0000, bytes: 128 << 10 }) },
+        target: Some(Target::plain("thumbv6m-none-eabi")),
+        firmware: firmware("boards/pico", "carafe-pico", 32 * KB),
+        bench: false,
+    },
+    Board {
+        name: "nrf52840-dk",
+        cpu: "cortex-m4",
+        about: "Nordic nRF52840-DK (nRF52840, Cortex-M4F)",
+        memory: &[
+            Region { name: "flash", start: 0x0000_0000, bytes: MB, kind: RegionKind::Flash },
+            Region { name: "RAM", start: 0x2000_0000, bytes: 256 * KB, kind: RegionKind::Ram },
+        ],
+        how: How::Probe { chip: "nRF52840_xxAA", slots: Some(SlotRegion { start: 0x000C_0000, bytes: 128 << 10 }) },
+        target: Some(Target::plain("thumbv7em-none-eabihf")),
+        firmware: firmware("boards/nrf52840-dk", "carafe-nrf52840-dk", 32 * KB),
+        bench: false,
+    },
+    Board {
+        name: "nucleo-l4r5zi",
+        cpu: "cortex-m4",
+        about: "ST NUCLEO-L4R5ZI (STM32L4R5ZI, Cortex-M4F), the reference board of MLPerf Tiny",
+        memory: &[
+            Region { name: "flash", start: 0x0800_0000, bytes: 2 * MB, kind: RegionKind::Flash },
+            Region { name: "SRAM", start: 0x2000_0000, bytes: 640 * KB, kind: RegionKind::Ram },
+        ],
+        how: How::Probe { chip: "STM32L4R5ZITx", slots: Some(SlotRegion { start: 0x0810_0000, bytes: 256 << 10 }) },
+        target: Some(Target::plain("thumbv7em-none-eabihf")),
+        firmware: firmware("boards/nucleo-l4r5zi", "carafe-nucleo-l4r5zi", 48 * KB),
+        bench: false,
+    },
+    Board {
+        name: "nucleo-h743zi",
+        cpu: "cortex-m7",
+        about: "ST NUCLEO-H743ZI (STM32H743ZI, Cortex-M7F)",
+        memory: &[
+            Region { name: "flash", start: 0x0800_0000, bytes: 2 * MB, kind: RegionKind::Flash },
+            Region { name: "DTCM", start: 0x2000_0000, bytes: 128 * KB, kind: RegionKind::Ram },
+            Region { name: "AXI SRAM", start: 0x2400_0000, bytes: 512 * KB, kind: RegionKind::Ram },
+        ],
+        how: How::Probe { chip: "STM32H743ZITx", slots: Some(SlotRegion { start: 0x0810_0000, bytes: 256 << 10 }) },
+        target: Some(Target::plain("thumbv7em-none-eabihf")),
+        firmware: firmware("boards/nucleo-h743zi", "carafe-nucleo-h743zi", 32 * KB),
+        bench: false,
+    },
+    Board {
+        name: "esp32-c3",
+        cpu: "rv32imc",
+        about: "Espressif ESP32-C3-DevKitM-1 (ESP32-C3, RV32IMC)",
+        memory: &[
+            Region { name: "flash", start: 0x0000_0000, bytes: 4 * MB, kind: RegionKind::Flash },
+            Region { name: "SRAM", start: 0x3FC8_0000, bytes: 384 * KB, kind: RegionKind::Ram },
+        ],
+        how: How::Probe { chip: "esp32c3", slots: None },
+        target: Some(Target::plain("riscv32imc-unknown-none-elf")),
+        firmware: firmware("boards/esp32-c3", "carafe-esp32-c3", 32 * KB),
+        bench: false,
     },
 ];
 

@@ -183,4 +183,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn boards_have_chips_that_are_known_and_slots_in_their_flash() {
+        let registry = Registry::from_builtin_families();
+        let mut looked_at = 0;
+        for board in carafe_boards::all() {
+            let carafe_boards::How::Probe { chip, slots } = board.how else { continue };
+            let target = registry.get_target_by_name(chip).unwrap_or_else(|error| panic!("{}: {error}", board.name));
+            looked_at += 1;
+            let Some(slots) = slots else { continue };
+            for slot in 0..2 {
+                let from = slots.start + slot * u64::from(slots.bytes);
+                let data = vec![0; slots.bytes as usize];
+                let fits = target.flash_loader().add_data(from, &data);
+                assert!(fits.is_ok(), "{}: no flash at {from:#x}: {fits:?}", board.name);
+            }
+        }
+        assert!(looked_at >= 5, "only {looked_at} boards are behind a probe");
+    }
 }

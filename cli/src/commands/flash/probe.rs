@@ -103,10 +103,10 @@ mod way {
     pub fn run(args: &Args, board: Option<&'static Board>, model: Option<Model<'_>>, ui: &Ui) -> anyhow::Result<()> {
         let begun = Instant::now();
         let of_board = board.and_then(|board| match board.how {
-            How::Probe { chip } => Some(chip),
+            How::Probe { chip, slots } => Some((chip, slots)),
             _ => None,
         });
-        let Some(chip) = args.probe.chip.as_deref().or(of_board) else {
+        let Some(chip) = args.probe.chip.as_deref().or(of_board.map(|(chip, _)| chip)) else {
             return Err(Usage("which chip? Give `--chip NAME`, as probe-rs names it".to_owned()).into());
         };
         let wanted = args.probe.probe.as_deref().map(str::parse::<Selector>).transpose()?;
@@ -124,7 +124,8 @@ mod way {
             seconds: 0.0,
         };
         if let Some(model) = model {
-            let Some((address, slot_bytes)) = args.probe.slots else {
+            let of_board = of_board.and_then(|(_, slots)| slots).map(|slots| (slots.start, slots.bytes));
+            let Some((address, slot_bytes)) = args.probe.slots.or(of_board) else {
                 return Err(Usage(
                     "where are the slots? Give `--slots ADDRESS:BYTES` as your firmware has them".to_owned(),
                 )
