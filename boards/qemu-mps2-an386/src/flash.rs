@@ -15,22 +15,29 @@ pub struct Flash {
     file: Option<usize>,
 }
 
-/// Both slots, over all of `memory`.
+/// Both slots, over all of `memory`; none if the file is another's, which stays as it is.
 pub fn slots(memory: &'static mut [u8], file: Option<&[u8]>) -> Option<Slots<Flash>> {
-    let file = file.and_then(|name| open(name, memory));
+    let file = match file {
+        Some(name) => Some(open(name, memory)?),
+        None => None,
+    };
     let slot_bytes = u32::try_from(memory.len() / 2).ok()?;
     Slots::new(Flash { ram: RamFlash::new(memory), file }, 0, slot_bytes).ok()
 }
 
-/// Opens the file, and takes over what is in it; makes it if it is not there, or is of another length.
+/// Opens the file, and takes over what is in it; makes it if it is not there, or empty.
 fn open(name: &[u8], memory: &mut [u8]) -> Option<usize> {
     let block = |mode| [name.as_ptr().expose_provenance(), mode, name.len()];
     if let Some(file) = handle(call(nr::OPEN, &block(nr::open::RW_BINARY))) {
-        if call(nr::FLEN, &[file]) == memory.len() {
+        let length = call(nr::FLEN, &[file]);
+        if length == memory.len() {
             let missing = call(nr::READ, &[file, memory.as_mut_ptr().expose_provenance(), memory.len()]);
             return (missing == 0).then_some(file);
         }
         call(nr::CLOSE, &[file]);
+        if length != 0 {
+            return None;
+        }
     }
     let file = handle(call(nr::OPEN, &block(nr::open::RW_TRUNC_BINARY)))?;
     memory.fill(0xFF);
