@@ -87,6 +87,11 @@ fn a_model_is_flashed_confirmed_and_kept() {
     flash(&["--revert"]).fails(1, &["no other confirmed model"]);
     is(&flash(&[&blob(), "--force"]).ok().json(), "confirmed", Some("B"));
     is(&flash(&["--revert"]).ok().json(), "reverted", Some("A"));
+    // A file that is something else stays as it is.
+    let other = folder.write("notes.txt", "dear diary");
+    let board = ["--board", "qemu-mps2-an386", "--elf", &elf, "--flash-image", &other];
+    carafe(["flash", "--status"].into_iter().chain(board)).fails(1, &["notes.txt", "--flash-image"]);
+    assert_eq!(fs::read_to_string(&other).unwrap(), "dear diary");
     let built = flash(&["--firmware"]).ok().json();
     assert_eq!(built["firmware"].as_str(), Some(&*elf));
 }
