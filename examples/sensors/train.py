@@ -14,7 +14,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 SEED = 20261126
-TRAIN, TEST, CALIBRATION = 6000, 1000, 100
+TRAIN, TEST, KEPT, CALIBRATION = 6000, 1000, 250, 100
 
 
 # Gestures: 32 readings of three axes, in g, at 50 Hz.
@@ -191,7 +191,7 @@ for name, make, labels, hidden in [("gestures", gesture, GESTURES, (48, 24)), ("
     (HERE / f"{name}.txt").write_text("\n".join(labels) + "\n")
     np.savez_compressed(HERE / f"{name}.npz", x=x[:CALIBRATION], y=y[:CALIBRATION].astype(np.uint8))
     x, y = data(make, labels, TEST, rng)
-    np.savez_compressed(HERE / f"{name}-test.npz", x=x, y=y.astype(np.uint8))
+    np.savez_compressed(HERE / f"{name}-test.npz", x=x[:KEPT], y=y[:KEPT].astype(np.uint8))
     print(f"{name}: {(run(w, b, x).argmax(1) == y).mean():.1%} of {TEST} others are right")
 
 probe = [(i * i * 7) % 2001 - 1000 for i in range(SAMPLES)]

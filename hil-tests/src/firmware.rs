@@ -87,7 +87,8 @@ pub fn build_logging(board: &Board) -> Result<PathBuf, Error> {
 
 /// Why a board takes no models, and what does.
 fn no_firmware(board: &Board) -> String {
-    let names: Vec<&str> = carafe_boards::all().iter().filter(|b| b.takes_models()).map(|b| b.name).collect();
+    let ours = |b: &&Board| b.takes_models() && !matches!(b.how, How::Probe { .. });
+    let names: Vec<&str> = carafe_boards::all().iter().filter(ours).map(|b| b.name).collect();
     let bench = if board.bench { "; `carafe bench` measures models on it" } else { "" };
     format!(
         "there is no firmware yet that takes models, give one by --firmware, or use --board {}{bench}",

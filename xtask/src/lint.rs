@@ -7,7 +7,7 @@ use carafe_boards::{How, Target};
 use carafe_hil::firmware;
 
 use crate::size;
-use crate::workspace::{Workspace, boards_with_firmware, succeeds};
+use crate::workspace::{EXAMPLES, Workspace, boards_with_firmware, is_real, succeeds};
 
 /// The programs of `carafe bench`, and the variable that gives them a model.
 const BENCH: (&str, &str) = ("boards/bench", "CARAFE_BENCH_MODEL");
@@ -18,6 +18,8 @@ struct Build {
     target: Target,
     /// The machine, for a crate that is there for several.
     feature: Option<&'static str>,
+    /// It has examples.
+    examples: bool,
 }
 
 /// True if clippy has nothing to say.
@@ -37,8 +39,9 @@ pub fn lint(workspace: &Workspace) -> Result<bool> {
 
 /// Each firmware for its board, the programs of `bench` for each board, those of `size` for each of their targets.
 fn builds() -> Vec<Build> {
-    let plain = |crate_path, target: Target| Build { crate_path, target, feature: None };
-    let firmware = boards_with_firmware().map(|(_, firmware, target)| plain(firmware.crate_path, target));
+    let plain = |crate_path, target: Target| Build { crate_path, target, feature: None, examples: false };
+    let firmware = boards_with_firmware()
+        .map(|(board, firmware, target)| Build { examples: is_real(board), ..plain(firmware.crate_path, target) });
     let bench = carafe_boards::all().iter().filter(|board| board.bench).filter_map(|board| match board.how {
         How::Qemu(machine) => Some(Build { feature: Some(machine.machine), ..plain(BENCH.0, board.target?) }),
         _ => None,
@@ -55,6 +58,7 @@ impl Build {
         // A folder for each: features of one are not those of another.
         command.arg(workspace.firmware_dir(self.target).join(self.feature.unwrap_or_default()));
         command.args(self.feature.map(|feature| ["--features", feature]).into_iter().flatten());
+        command.args(EXAMPLES.into_iter().filter(|_| self.examples));
         firmware::set_target(&mut command, self.target);
         command.args(["--", "-D", "warnings"]).env(BENCH.1, model);
         succeeds(&mut command)

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use carafe_boards::{Board, Firmware, Target};
+use carafe_boards::{Board, Firmware, How, Target};
 use carafe_hil::firmware;
 use serde::Deserialize;
+
+/// What has cargo look at the examples of a real board's crate, and at its firmware.
+pub const EXAMPLES: [&str; 4] = ["--features", "example", "--bins", "--examples"];
 
 /// The checkout.
 #[derive(Debug)]
@@ -76,15 +79,29 @@ impl Workspace {
         profile: &str,
         environment: &[(&str, &str)],
     ) -> Result<PathBuf> {
-        let target_dir = self.firmware_dir(target);
-        let mut command = cargo_in(&self.root.join(crate_path));
-        command.args(["build", "--quiet", "--locked", "--profile", profile, "--target-dir"]).arg(&target_dir);
-        firmware::set_target(&mut command, target);
-        command.envs(environment.iter().copied());
+        let mut command = self.on_firmware("build", crate_path, target);
+        command.args(["--profile", profile]).envs(environment.iter().copied());
         if !succeeds(&mut command)? {
             bail!("{crate_path} does not build for {}; `cargo xtask setup` installs what that needs", target.triple);
         }
-        Ok(target_dir.join(target.triple).join(profile))
+        Ok(self.firmware_dir(target).join(target.triple).join(profile))
+    }
+
+    /// Checks the examples of a real board's crate, without linking them.
+    pub fn check_examples(&self, crate_path: &str, target: Target) -> Result<()> {
+        let mut command = self.on_firmware("check", crate_path, target);
+        command.arg("--release").args(EXAMPLES);
+        if !succeeds(&mut command)? {
+            bail!("the examples of {crate_path} do not build for {}", target.triple);
+        }
+        Ok(())
+    }
+
+    fn on_firmware(&self, what: &str, crate_path: &str, target: Target) -> Command {
+        let mut command = cargo_in(&self.root.join(crate_path));
+        command.args([what, "--quiet", "--locked", "--target-dir"]).arg(self.firmware_dir(target));
+        firmware::set_target(&mut command, target);
+        command
     }
 }
 
@@ -97,6 +114,11 @@ fn cargo_in(folder: &Path) -> Command {
 /// The boards that have firmware, and what it is compiled for.
 pub fn boards_with_firmware() -> impl Iterator<Item = (&'static Board, Firmware, Target)> {
     carafe_boards::all().iter().filter_map(|board| Some((board, board.firmware?, board.target?)))
+}
+
+/// True if nobody can run its programs but who has the board: it has examples, and its vendor's code can panic.
+pub fn is_real(board: &Board) -> bool {
+    matches!(board.how, How::Probe { .. })
 }
 
 /// Runs a program with both its outputs on stderr. True if it succeeds.

@@ -11,6 +11,7 @@ use carafe_runner::carafe::ops::ALL;
 use carafe_runner::carafe_slots::Slots;
 use carafe_runner::{Clock, Counter, CounterKind, Identity, Memory, Runner};
 use esp_hal::clock::CpuClock;
+use esp_hal::delay::Delay;
 use esp_hal::system::software_reset;
 use esp_hal::timer::systimer::{SystemTimer, Unit};
 use esp_hal::uart::{Config, Uart};
@@ -55,6 +56,8 @@ fn main() -> ! {
     let runner = runner.with_key(carafe_kit::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
+    // The last answer leaves first.
+    Delay::new().delay_millis(20);
     software_reset()
 }
 

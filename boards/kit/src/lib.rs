@@ -16,7 +16,7 @@ mod stack;
 #[cfg(all(target_arch = "arm", not(armv6m)))]
 pub use arm::Cycles;
 #[cfg(target_arch = "arm")]
-pub use arm::{Pause, tick, wait};
+pub use arm::{Pause, restart, tick, wait};
 pub use link::Steady;
 pub use room::Room;
 pub use stack::Painted;

@@ -12,7 +12,7 @@ unsafe extern "C" {
     #[cfg(target_arch = "arm")]
     static _stack_end: u32;
     #[cfg(target_arch = "riscv32")]
-    #[link_name = "_stack_end_cpu0"]
+    #[link_name = "__stack_chk_guard"]
     static _stack_end: u32;
 }
 
@@ -22,8 +22,10 @@ pub struct Painted {
     top: Option<usize>,
 }
 
+/// Of an ESP32 what is above the word that its HAL has a watchpoint on: to paint that ends in an exception.
 fn bottom() -> usize {
-    (&raw const _stack_end).addr().next_multiple_of(4)
+    let end = (&raw const _stack_end).addr().next_multiple_of(4);
+    if cfg!(target_arch = "riscv32") { end + 4 } else { end }
 }
 
 #[cfg(target_arch = "arm")]

@@ -6,7 +6,7 @@
 #[cfg(feature = "log")]
 use defmt_rtt as _;
 
-use carafe_kit::{Cycles, Painted, Room, Steady, wait};
+use carafe_kit::{Cycles, Painted, Room, Steady, restart, wait};
 use carafe_runner::carafe::ops::ALL;
 use carafe_runner::carafe_slots::Slots;
 use carafe_runner::{Identity, Memory, Runner};
@@ -87,5 +87,5 @@ fn main() -> ! {
     let runner = runner.with_key(carafe_kit::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
-    cortex_m::peripheral::SCB::sys_reset()
+    restart(HZ)
 }

@@ -8,7 +8,7 @@ mod flash;
 #[cfg(feature = "log")]
 use defmt_rtt as _;
 
-use carafe_kit::{Cycles, Painted, Room, Steady};
+use carafe_kit::{Cycles, Painted, Room, Steady, restart};
 use carafe_runner::carafe::ops::ALL;
 use carafe_runner::carafe_slots::Slots;
 use carafe_runner::{Identity, Memory, Runner};
@@ -69,5 +69,5 @@ fn main() -> ! {
     let runner = runner.with_key(carafe_kit::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
-    SCB::sys_reset()
+    restart(HZ)
 }

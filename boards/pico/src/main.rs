@@ -6,7 +6,7 @@
 #[cfg(feature = "log")]
 use defmt_rtt as _;
 
-use carafe_kit::{Painted, Room, Steady};
+use carafe_kit::{Painted, Room, Steady, restart};
 use carafe_runner::carafe::ops::ALL;
 use carafe_runner::carafe_slots::Slots;
 use carafe_runner::{Clock, Counter, CounterKind, Identity, Memory, Runner};
@@ -17,6 +17,8 @@ use embassy_rp::uart::{BufferedInterruptHandler, BufferedUart, Config};
 
 const IDENTITY: Identity<'static> = Identity { board: "pico", cpu: "cortex-m0plus" };
 
+/// From the crystal.
+const HZ: u32 = 125_000_000;
 const FLASH_BYTES: usize = 2 << 20;
 /// As `memory.x` leaves them: offset in flash, and bytes of each.
 const SLOTS: (u32, u32) = (0x1C_0000, 128 << 10);
@@ -54,7 +56,6 @@ fn main() -> ! {
     static mut SENT: [u8; 256] = [0; 256];
     static mut RECEIVED: [u8; 2048] = [0; 2048];
 
-    // 125 MHz from the crystal.
     let p = embassy_rp::init(embassy_rp::config::Config::default());
     let uart = BufferedUart::new(p.UART0, p.PIN_0, p.PIN_1, Interrupts, SENT, RECEIVED, Config::default());
     let flash = Flash::<FLASH, Blocking, FLASH_BYTES>::new_blocking(p.FLASH);
@@ -65,5 +66,5 @@ fn main() -> ! {
     let runner = runner.with_key(carafe_kit::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
-    cortex_m::peripheral::SCB::sys_reset()
+    restart(HZ)
 }

@@ -219,9 +219,11 @@ impl Board {
                 (Availability::Available, Some(linker)) => linker.availability(),
                 (emulator, _) => emulator,
             },
-            How::Probe { .. } => {
-                Availability::Missing { why_not: "it needs a debug probe; `carafe flash` looks for one".to_owned() }
-            }
+            How::Probe { .. } => Availability::Missing {
+                why_not: "a real board: `carafe flash` reaches it through a debug probe, and nothing here speaks to its serial \
+                          port yet"
+                    .to_owned(),
+            },
         }
     }
 }

@@ -167,8 +167,11 @@ impl std::fmt::Display for BiasArg {
 /// The CPU that any blob runs on, and those of the boards.
 fn cpus() -> Vec<&'static str> {
     let mut all = vec![PORTABLE];
-    all.extend(carafe_boards::all().iter().map(|b| b.cpu).filter(|&c| c != "host"));
-    all.dedup();
+    for cpu in carafe_boards::all().iter().map(|b| b.cpu).filter(|&c| c != "host") {
+        if !all.contains(&cpu) {
+            all.push(cpu);
+        }
+    }
     all
 }
 

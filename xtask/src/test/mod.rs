@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use carafe_boards::Target;
 use carafe_hil::firmware;
 
-use crate::workspace::{Workspace, boards_with_firmware, succeeds};
+use crate::workspace::{Workspace, boards_with_firmware, is_real, succeeds};
 use crate::{setup, size};
 use summary::{Skip, Step, Summary};
 
@@ -43,6 +43,11 @@ pub fn test(workspace: &Workspace) -> Result<bool> {
         summary.step(format!("firmware of {}", board.name), can_build(target), || {
             workspace.build_firmware(firmware.crate_path, target, "release", &[]).map(|_| Ok(()))
         });
+        if is_real(board) {
+            summary.step(format!("examples of {}", board.name), can_build(target), || {
+                workspace.check_examples(firmware.crate_path, target).map(|()| Ok(()))
+            });
+        }
     }
     let needs = size::TARGETS.map(Target::plain).into_iter().try_for_each(can_build);
     summary.step("size, and no panic linked".to_owned(), needs, || {

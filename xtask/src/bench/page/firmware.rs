@@ -16,8 +16,8 @@ pub fn section(measured: &Measured) -> Option<String> {
     }
     Some(format!(
         "## Firmware\n\nBytes of the firmware that takes models over the wire: start-up, link, protocol, verifier and every op \
-         in both arithmetics,\nthe loops of the core among them. No program in it can panic. `cargo xtask size` prints the same \
-         table.\n\n{}",
+         in both arithmetics,\nthe loops of the core among them. No program for an emulated board can panic; in those for real \
+         boards, the code of their\nvendors can. `cargo xtask size` prints the same table.\n\n{}",
         table.lines()
     ))
 }
