@@ -220,9 +220,9 @@ impl Board {
                 (emulator, _) => emulator,
             },
             How::Probe { .. } => Availability::Missing {
-                why_not: "a real board: `carafe flash` reaches it through a debug probe, and nothing here speaks to its serial \
-                          port yet"
-                    .to_owned(),
+                why_not:
+                    "a real board: give its serial port by `--port`; `carafe flash` reaches it through a debug probe"
+                        .to_owned(),
             },
         }
     }

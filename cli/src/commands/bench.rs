@@ -4,15 +4,17 @@ use anyhow::Context;
 use carafe::blob::StringKind;
 use carafe::{Model, OpCode};
 use carafe_boards::{Board, How};
+use carafe_hil::PortName;
 use carafe_hil::bench::{self, Flavor, Measurement};
 use serde::Serialize;
 
 use super::convert::macs;
 use super::profile;
+use crate::board::{self, Way};
 use crate::failure::Usage;
+use crate::files;
 use crate::ui::{DIM, HEADING, Ui};
 use crate::words::{self, Align};
-use crate::{board, files};
 
 /// Count instructions, memory and flash of a blob, in a firmware built for it; or time it on this machine
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,9 @@ pub struct Args {
     /// Compile the runtime for flash, not for speed: opt-level "s" and the portable loops
     #[arg(long)]
     small: bool,
+    /// The board's serial port: measured over the link, by the firmware that is on the board
+    #[arg(long, value_name = "PATH[@BAUD]", conflicts_with = "small")]
+    port: Option<PortName>,
 }
 
 #[derive(Serialize)]
@@ -77,12 +82,12 @@ struct Op {
 
 /// Measures.
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    if args.board.how == How::Host {
+    if args.board.how == How::Host && args.port.is_none() {
         return super::pace::run(args, ui);
     }
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
-    if !args.board.bench && args.board.takes_models() {
+    if args.port.is_some() || (!args.board.bench && args.board.takes_models()) {
         return by_link(args, &blob, &model, ui);
     }
     ui.note(&format!(
@@ -110,11 +115,14 @@ fn by_link(args: &Args, blob: &[u8], model: &Model<'_>, ui: &Ui) -> anyhow::Resu
         ))
         .into());
     }
-    ui.note(&format!(
-        "{} has no firmware for a single model: measured over the link, by the one that takes all models; flash is not told",
-        board.name
-    ));
-    let found = profile::measure(board, None, blob, model, &profile::noise(model, 1), ui)
+    if args.port.is_none() {
+        ui.note(&format!(
+            "{} has no firmware for a single model: measured over the link, by the one that takes all models; flash is not told",
+            board.name
+        ));
+    }
+    let way = Way { port: args.port.as_ref(), firmware: None };
+    let found = profile::measure(board, way, blob, model, &profile::noise(model, 1), ui)
         .with_context(|| args.file.display().to_string())?;
     ui.answer(&found, || profile::text(&found, ui))
 }

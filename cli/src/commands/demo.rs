@@ -7,11 +7,11 @@ use carafe_boards::Board;
 use carafe_converter::evaluate::{self, Evaluation};
 use carafe_converter::{Converted, Options};
 use carafe_graph::{Data, Graph, Tensor};
-use carafe_hil::{Case, Host, Target};
+use carafe_hil::{Case, Host, PortName, Target};
 use serde::Serialize;
 
 use super::convert::macs;
-use crate::board;
+use crate::board::{self, Way};
 use crate::conversion::{self, Watcher};
 use crate::demo::assets::{self, Sample};
 use crate::demo::draw::{Picture, Style};
@@ -31,6 +31,9 @@ pub struct Args {
     /// A firmware for the board, in place of one that is built from the checkout
     #[arg(long, value_name = "ELF")]
     firmware: Option<PathBuf>,
+    /// The board's serial port, with its firmware on it already
+    #[arg(long, value_name = "PATH[@BAUD]", conflicts_with_all = ["firmware", "no_board"])]
+    port: Option<PortName>,
     /// Images to show: the eight bundled ones first, then those of the test set
     #[arg(long, value_name = "N", default_value_t = 8)]
     samples: usize,
@@ -273,7 +276,8 @@ fn on_board(args: &Args, blob: &[u8], cases: &[Ran], ui: &Ui) -> anyhow::Result<
         stack_bytes: None,
         seconds: 0.0,
     };
-    let mut target = match board::open(args.board, args.firmware.as_deref(), ui) {
+    let way = Way { firmware: args.firmware.as_deref(), port: args.port.as_ref() };
+    let mut target = match board::open(args.board, way, ui) {
         Ok(target) => target,
         Err(error @ (carafe_hil::Error::Unavailable { .. } | carafe_hil::Error::Firmware { .. })) => {
             result.why_not = Some(error.to_string());

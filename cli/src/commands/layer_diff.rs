@@ -3,15 +3,16 @@ use std::time::Instant;
 
 use carafe::blob::StringKind;
 use carafe::{Model, OpCode};
-use carafe_boards::{Board, How};
+use carafe_boards::Board;
 use carafe_hil::{Finding, LayerDiff, Target};
 use serde::Serialize;
 
+use crate::board::{self, PortOf, Ways};
 use crate::failure::{Reported, Usage};
 use crate::inputs::InputArgs;
 use crate::tensors::{self, Io};
 use crate::ui::{DIM, ERROR, GOOD, Ui};
-use crate::{board, files, words};
+use crate::{files, words};
 
 /// Find the first row of the first tensor that two boards make different
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub struct Args {
     /// Firmwares in place of those that are built from the checkout: the first for the first board that takes one
     #[arg(long, value_name = "ELF", help_heading = "Board")]
     firmware: Vec<PathBuf>,
+    /// The serial port of one of the boards, with its firmware on it already
+    #[arg(long, value_name = "BOARD=PATH[@BAUD]", help_heading = "Board")]
+    port: Vec<PortOf>,
     /// Noise to run on, where no input is given
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["input", "raw_int8"])]
     seed: u32,
@@ -119,12 +123,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         let which = words::several(args.boards.len(), "board");
         return Err(Usage(format!("two boards are held against each other, {which} given: `--boards A,B`")).into());
     };
-    let takes = |board: &Board| board.how != How::Host;
-    let firmwares = boards.iter().filter(|board| takes(board)).count();
-    if args.firmware.len() > firmwares {
-        let given = words::several(args.firmware.len(), "firmware");
-        return Err(Usage(format!("{given} given, but the boards take {firmwares}: leave the others out")).into());
-    }
+    let mut ways = Ways::new(&boards, &args.port, &args.firmware)?;
     let blob = files::read_blob(&args.file)?;
     let model = files::verify(&args.file, &blob)?;
     let count = usize::try_from(args.samples).unwrap_or(usize::MAX);
@@ -134,11 +133,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         args.input.read_many(&args.file, &model, count, ui)?
     };
 
-    let mut firmwares = args.firmware.iter();
-    let mut open = |board: &'static Board| {
-        let firmware = takes(board).then(|| firmwares.next()).flatten();
-        board::open(board, firmware.map(PathBuf::as_path), ui)
-    };
+    let mut open = |board| board::open(board, ways.next(board), ui);
     let mut targets: [Box<dyn Target>; 2] = [open(boards[0])?, open(boards[1])?];
     let begun = Instant::now();
     let meter = ui.meter(&format!("run on {} and {}", boards[0].name, boards[1].name), 0);

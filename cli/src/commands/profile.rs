@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::bench::place;
 use super::convert::macs;
-use crate::board::{self, BoardArgs};
+use crate::board::{self, BoardArgs, Way};
 use crate::files;
 use crate::inputs::InputArgs;
 use crate::ui::{DIM, HEADING, Ui};
@@ -97,8 +97,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let model = files::verify(&args.file, &blob)?;
     let inputs =
         if args.input.is_empty() { noise(&model, args.seed) } else { args.input.read(&args.file, &model, ui)? };
-    let firmware = args.board.firmware.as_deref();
-    let json = measure(args.board.board, firmware, &blob, &model, &inputs, ui)
+    let json = measure(args.board.board, args.board.way(), &blob, &model, &inputs, ui)
         .with_context(|| args.file.display().to_string())?;
     ui.answer(&json, || text(&json, ui))
 }
@@ -114,14 +113,14 @@ pub fn noise(model: &Model<'_>, seed: u32) -> Vec<Vec<u8>> {
 /// Runs a blob on a board, undisturbed and watched.
 pub fn measure(
     board: &'static Board,
-    firmware: Option<&std::path::Path>,
+    way: Way<'_>,
     blob: &[u8],
     model: &Model<'_>,
     inputs: &[Vec<u8>],
     ui: &Ui,
 ) -> anyhow::Result<Json> {
     let emulated = matches!(board.how, How::Qemu(_));
-    let mut target = board::open_counting(board, firmware, emulated, ui)?;
+    let mut target = board::open_counting(board, way, emulated, ui)?;
     let meter = (board.how != How::Host).then(|| ui.meter(&format!("profile on {}", board.name), 0));
     target.load(blob)?;
     let slices: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();

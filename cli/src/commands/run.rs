@@ -30,7 +30,7 @@ pub struct Args {
     #[command(flatten)]
     board: BoardArgs,
     /// Print what the board logs meanwhile, to standard error: its firmware is built with logs
-    #[arg(long, help_heading = "Board")]
+    #[arg(long, help_heading = "Board", conflicts_with = "port")]
     log: bool,
 }
 
@@ -93,9 +93,9 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 
     let board = args.board.board;
     let mut target = if args.log {
-        board::open_logging(board, args.board.firmware.as_deref(), ui)?
+        board::open_logging(board, args.board.way(), ui)?
     } else {
-        board::open(board, args.board.firmware.as_deref(), ui)?
+        board::open(board, args.board.way(), ui)?
     };
     let begun = Instant::now();
     // A large model takes seconds there.

@@ -2,12 +2,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use carafe_boards::{Board, How};
+use carafe_boards::Board;
 use carafe_hil::Entry;
 use carafe_hil::suite_file::{self, Report, Row, Status, SuiteFile};
 use serde::Serialize;
 
-use crate::board;
+use crate::board::{self, PortOf, Ways};
 use crate::failure::{Reported, Undecided, Usage};
 use crate::files::{self, Pending};
 use crate::ui::{DIM, ERROR, GOOD, HEADING, Ui, WARNING};
@@ -31,6 +31,9 @@ pub struct Args {
     /// Firmwares in place of those that are built from the checkout: the first for the first board that takes one
     #[arg(long, value_name = "ELF", help_heading = "Board")]
     firmware: Vec<PathBuf>,
+    /// The serial port of one of the boards, with its firmware on it already
+    #[arg(long, value_name = "BOARD=PATH[@BAUD]", help_heading = "Board")]
+    port: Vec<PortOf>,
     /// A board on which nothing may be skipped
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = board::parser(), help_heading = "Board")]
     require: Vec<&'static Board>,
@@ -129,17 +132,11 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         }
     }
     let boards = boards(args, &suite)?;
-    let takers = boards.iter().filter(|board| board.how != How::Host).count();
-    if args.firmware.len() > takers {
-        let given = words::several(args.firmware.len(), "firmware");
-        return Err(Usage(format!("{given} given, but the boards take {takers}")).into());
-    }
-    let mut firmware = args.firmware.iter();
+    let mut ways = Ways::new(&boards, &args.port, &args.firmware)?;
     let mut report = Report::default();
     suite.name.clone_into(&mut report.suite);
     for &board in &boards {
-        let firmware = if board.how == How::Host { None } else { firmware.next() };
-        let target = board::open_counting(board, firmware.map(PathBuf::as_path), suite.counts_instructions(), ui);
+        let target = board::open_counting(board, ways.next(board), suite.counts_instructions(), ui);
         let total = suite.models.iter().map(suite_file::TestModel::rows).sum::<usize>();
         let meter = ui.meter(&format!("test on {}", board.name), total as u64);
         let rows = suite_file::run(&suite, &mut Entry::new(board.name, target), &mut |at| {

@@ -11,5 +11,6 @@ mod interrupt;
 mod json;
 mod layer_diff;
 mod plan;
+mod port;
 mod profile;
 mod suite;

@@ -1,6 +1,7 @@
 //! `carafe flash`: a model into a board's flash, or the firmware that takes it.
 
 mod emulated;
+mod link;
 mod probe;
 mod report;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use carafe_boards::{Board, How};
+use carafe_hil::{PortName, SerialBoard};
 use serde::Serialize;
 
 use crate::failure::Usage;
@@ -47,6 +49,9 @@ pub struct Args {
     /// Flash it even if it is there already
     #[arg(long)]
     force: bool,
+    /// The board's serial port, with its firmware on it already: the model goes there, not through a probe
+    #[arg(long, value_name = "PATH[@BAUD]", requires = "board", conflicts_with_all = ["firmware", "elf", "flash_image"])]
+    port: Option<PortName>,
     #[command(flatten)]
     emulated: emulated::EmulatedArgs,
     #[command(flatten)]
@@ -65,6 +70,15 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         return probe::list(ui);
     }
     let model = args.file.as_deref().map(read).transpose()?;
+    if let (Some(board), Some(port)) = (args.board, &args.port) {
+        if args.probe.chip.is_some() || args.probe.probe.is_some() {
+            return Err(
+                Usage(format!("{}: --port or a probe, not both: leave --chip and --probe out", board.name)).into()
+            );
+        }
+        let mut there = SerialBoard::open(board.name, port.clone())?;
+        return link::run(args, board, there.client()?, model, None, ui);
+    }
     match args.board {
         Some(board) if matches!(board.how, How::Qemu(_)) => {
             if args.probe.chip.is_some() || args.probe.probe.is_some() {
