@@ -13,7 +13,7 @@ use embassy_nrf::spim::{self, Frequency, Spim};
 use embassy_nrf::{bind_interrupts, config, peripherals};
 use embedded_hal_bus::spi::ExclusiveDevice;
 
-carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/sounds.carafe"));
+carafe_macros::include_model!("../../examples/sensors/sounds.carafe");
 
 const HZ: u32 = 64_000_000;
 /// Samples a second, as in training.

@@ -15,7 +15,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::spi::SpiDevice;
 use embedded_hal_bus::spi::ExclusiveDevice;
 
-carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/digits.carafe"));
+carafe_macros::include_model!("../../examples/sensors/digits.carafe");
 
 /// The chip's own oscillator, as it starts: there is no hurry.
 const HZ: u32 = 64_000_000;
