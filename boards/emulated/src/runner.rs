@@ -119,8 +119,12 @@ pub fn serve<L: Read + Write, T: Timer>(
 ) -> bool {
     let Firmware { identity, ops, timer, log, restart } = firmware;
     let clock = Wide { last: timer.now(), timer, total: 0 };
-    let file = file.and_then(|name| mirror(name, memory.flash));
-    let slots = if memory.flash.is_empty() { None } else { flash::slots(memory.flash, file) };
+    let file = match file {
+        Some(name) => mirror(name, memory.flash).map(Some),
+        None => Some(None),
+    };
+    // None if the file is another's.
+    let slots = file.filter(|_| !memory.flash.is_empty()).and_then(|file| flash::slots(memory.flash, file));
     let runner = Runner::new(identity, ops, link, clock, Watched::default(), memory.models).with_slots(slots);
     #[cfg(feature = "signed")]
     let runner = runner.with_key(KEY);

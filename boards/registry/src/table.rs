@@ -19,14 +19,14 @@ pub(crate) static BOARDS: &[Board] = &[
     Board {
         name: "qemu-microbit",
         cpu: "cortex-m0",
-        about: "BBC micro:bit (nRF51822, Cortex-M0), emulated; models of up to 2.5 KB with arenas of up to 3 KB",
+        about: "BBC micro:bit (nRF51822, Cortex-M0), emulated; models of up to 2.5 KB with arenas of up to 2 KB",
         memory: &[
             Region { name: "flash", start: 0x0000_0000, bytes: 256 * KB, kind: RegionKind::Flash },
             Region { name: "RAM", start: 0x2000_0000, bytes: 16 * KB, kind: RegionKind::Ram },
         ],
         how: arm("microbit"),
         target: Some(Target::plain("thumbv6m-none-eabi")),
-        firmware: firmware("boards/qemu-microbit", "carafe-qemu-microbit", 8 * KB),
+        firmware: firmware("boards/qemu-microbit", "carafe-qemu-microbit", 10_752),
         bench: false,
     },
     Board {

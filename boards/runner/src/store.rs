@@ -63,6 +63,7 @@ impl<F: NorFlash> Store<F> {
     }
 
     /// The model to start with.
+    #[inline(never)]
     pub fn boot(&mut self, registry: Registry<'_>, mut banks: [&mut [u8]; 2], arena: &mut [u8]) -> Option<Found> {
         let policy = self.policy;
         let slots = self.slots.as_mut()?;
@@ -85,6 +86,7 @@ impl<F: NorFlash> Store<F> {
     }
 
     /// Puts the model that the board started from into a bank once more.
+    #[inline(never)]
     pub fn reload(&mut self, mut banks: [&mut [u8]; 2]) -> Option<Found> {
         let (slot, slots) = (self.booted?, self.slots.as_mut()?);
         let content = slots.content(slot)?;
@@ -95,6 +97,7 @@ impl<F: NorFlash> Store<F> {
     }
 
     /// Begins to take a model. `bank_bytes` is what there is to run it from.
+    #[inline(never)]
     pub fn begin(&mut self, len: u32, crc: u32, bank_bytes: usize) -> Result<(), Fault> {
         self.writer = None;
         let slots = self.slots.as_mut().ok_or(Fault::NoSlots)?;
@@ -106,6 +109,7 @@ impl<F: NorFlash> Store<F> {
         Ok(())
     }
 
+    #[inline(never)]
     pub fn chunk(&mut self, offset: u32, data: &[u8]) -> Result<(), Fault> {
         let slots = self.slots.as_mut().ok_or(Fault::NoSlots)?;
         let (writer, _) = self.writer.as_mut().ok_or(Fault::NoTransfer)?;
@@ -142,6 +146,7 @@ impl<F: NorFlash> Store<F> {
     }
 
     /// Enters the model that has arrived, if it is as it should be. `bank` is overwritten.
+    #[inline(never)]
     pub fn enter(&mut self, registry: Registry<'_>, bank: &mut [u8], arena: &mut [u8]) -> Result<(), Fault> {
         let slots = self.slots.as_mut().ok_or(Fault::NoSlots)?;
         let (writer, crc) = self.writer.take().ok_or(Fault::NoTransfer)?;
@@ -166,6 +171,7 @@ impl<F: NorFlash> Store<F> {
         slots.revert(running.ok_or(Fault::NotFromSlot)?).map_err(fault)
     }
 
+    #[inline(never)]
     pub fn status(&mut self, running: Option<Slot>) -> Result<carafe_protocol::Slots, Fault> {
         let slots = self.slots.as_mut().ok_or(Fault::NoSlots)?;
         let info = |slots: &mut Slots<F>, slot| match slots.content(slot) {
@@ -183,6 +189,7 @@ impl<F: NorFlash> Store<F> {
 }
 
 /// Looks whether a model can run here, and, for one that nobody has confirmed yet, whether it gives the right bits.
+#[inline(never)]
 fn qualify(bytes: &[u8], registry: Registry<'_>, policy: Policy, arena: &mut [u8], golden: bool) -> Result<(), Fault> {
     policy.check(bytes)?;
     let model = Model::verify(bytes, registry).map_err(core_api::blob_fault)?;

@@ -68,6 +68,7 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`Reason::Memory`] if `bank` is too small, [`Reason::Flash`], [`Reason::Crc`].
+    #[inline(never)]
     pub fn load<'b>(&mut self, slot: Slot, content: &Content, bank: &'b mut [u8]) -> Result<&'b [u8], Reason> {
         let len = usize::try_from(content.len).map_err(|_| Reason::Memory)?;
         let bytes = bank.get_mut(..len).ok_or(Reason::Memory)?;

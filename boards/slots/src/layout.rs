@@ -166,6 +166,7 @@ impl Mark {
     }
 
     /// Its bytes: kind, what it says, and a checksum over both and the manifest it belongs to.
+    #[inline(never)]
     pub fn bytes(self, seal: u32) -> [u8; MARK_BYTES] {
         let says = match self {
             Mark::Trial(n) | Mark::Good(n) => n,
@@ -177,6 +178,7 @@ impl Mark {
     }
 
     /// What is found where it should stand.
+    #[inline(never)]
     pub fn read(self, found: &[u8], seal: u32) -> Word {
         if found.iter().all(|byte| *byte == 0xFF) {
             return Word::Blank;

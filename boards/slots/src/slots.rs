@@ -76,6 +76,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// What is in a slot; `None` if it is [`State::Empty`].
+    #[inline(never)]
     pub fn content(&mut self, slot: Slot) -> Option<Content> {
         let mut room = [0; MAX_WORD];
         self.flash.read(self.at(slot, 0), &mut room).ok()?;
@@ -98,6 +99,7 @@ impl<F: NorFlash> Slots<F> {
         self.content(slot).map_or(State::Empty, |content| content.state)
     }
 
+    #[inline(never)]
     fn word(&mut self, slot: Slot, mark: Mark, seal: u32) -> Word {
         let mut room = [0; MAX_WORD];
         match self.flash.read(self.at(slot, mark.offset()), &mut room) {
@@ -108,6 +110,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// Writes a mark into its word, which is blank, and looks whether it is there.
+    #[inline(never)]
     pub(crate) fn mark(&mut self, slot: Slot, mark: Mark, seal: u32) -> Result<(), SlotsError> {
         self.write_word(self.at(slot, mark.offset()), &mark.bytes(seal))?;
         match self.word(slot, mark, seal) {
@@ -117,9 +120,10 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// Writes up to [`MAX_WORD`] bytes; what is left of the flash's word stays blank.
+    #[inline(never)]
     pub(crate) fn write_word(&mut self, at: u32, bytes: &[u8]) -> Result<(), SlotsError> {
         let mut room = [0xFF; MAX_WORD];
-        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        room.get_mut(..bytes.len()).ok_or(SlotsError::Layout)?.copy_from_slice(bytes);
         let len = bytes.len().next_multiple_of(F::WRITE_SIZE.max(1));
         self.flash.write(at, room.get(..len).ok_or(SlotsError::Layout)?).map_err(|_| SlotsError::Flash)
     }
@@ -128,6 +132,7 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`SlotsError::Flash`] if it can't be read, [`SlotsError::TooLarge`] if there are more bytes wanted than a slot has.
+    #[inline(never)]
     pub fn read(&mut self, slot: Slot, to: &mut [u8]) -> Result<(), SlotsError> {
         let have = self.capacity();
         if to.len() > have as usize {
@@ -148,6 +153,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// CRC-32 of the first `len` bytes of a slot's model; `None` if they can't be read.
+    #[inline(never)]
     pub(crate) fn crc(&mut self, slot: Slot, len: u32) -> Option<u32> {
         let mut crc = Crc::new();
         let (from, mut at) = (self.model_offset(slot), 0u32);
@@ -164,6 +170,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// True if a slot has a confirmed model whose bytes are those that were written.
+    #[inline(never)]
     pub(crate) fn is_sound(&mut self, slot: Slot) -> bool {
         match self.content(slot) {
             Some(c) if c.state == State::Good => self.crc(slot, c.len) == Some(c.crc),

@@ -62,6 +62,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// The slot that a new model goes to.
+    #[inline(never)]
     fn spare(&mut self, running: Option<Slot>) -> Slot {
         if let Some(running) = running.filter(|slot| self.state(*slot) == State::Good) {
             return running.other();
@@ -79,6 +80,7 @@ impl<F: NorFlash> Slots<F> {
         if a <= b { Slot::A } else { Slot::B }
     }
 
+    #[inline(never)]
     fn erase_to(&mut self, writer: &mut Writer, end: u32) -> Result<(), SlotsError> {
         while writer.erased < end {
             let from = self.at(writer.slot, writer.erased);
@@ -128,6 +130,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// Writes what waits, filled up with blank bytes.
+    #[inline(never)]
     fn flush(&mut self, writer: &mut Writer) -> Result<(), SlotsError> {
         if writer.waiting == 0 {
             return Ok(());

@@ -4,6 +4,7 @@ mod board;
 mod common;
 mod demo;
 mod errors;
+mod flash;
 mod guide;
 mod inputs;
 mod interrupt;

@@ -25,7 +25,7 @@ fn the_host_profiles_itself() {
     let sum: f64 = ops.iter().map(share).sum::<f64>() + share(&json["outside_ops"]);
     assert!((sum - 1.0).abs() < 1e-6, "{sum}");
     let text = carafe(["profile", &blob()]).ok().stdout;
-    assert!(text.contains("microseconds") && text.contains("wall clock") && text.contains("10,452"), "{text}");
+    assert!(text.contains("microseconds") && text.contains("wall clock") && text.contains(" planned"), "{text}");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_board_profiles_by_its_own_counter() {
     }
     let image = digits("samples/7.png");
     let run = carafe(["run", &file, "--input", &image].into_iter().chain(board)).ok().stdout;
-    assert!(run.contains("10,452 of them used") && run.contains("bytes of stack"), "{run}");
+    assert!(run.contains(" of them used") && run.contains("bytes of stack"), "{run}");
 }
 
 #[test]
@@ -69,7 +69,8 @@ fn a_board_tells_what_it_logs() {
     let line = ran.stderr.lines().find(|line| line.contains("model of")).expect("a line of the log");
     let words: Vec<&str> = line.split_whitespace().collect();
     assert!(words[0].parse::<f64>().is_ok(), "{line}");
-    assert_eq!(words[1..].join(" "), format!("DEBUG model of {bytes} bytes, arena 10452"));
+    let arena = carafe(["inspect", &file, "--json"]).ok().json()["arena_bytes"].clone();
+    assert_eq!(words[1..].join(" "), format!("DEBUG model of {bytes} bytes, arena {arena}"));
     let json = carafe(args.into_iter().chain(["--json"])).ok().json();
     assert_eq!((&json["log"][0]["level"], json["log"].as_array().unwrap().len()), (&json!("debug"), 2));
     assert!(json["log"][1]["text"].as_str().unwrap().starts_with("run of "));

@@ -5,7 +5,7 @@ use super::search::Search;
 use super::{Goal, PlanError, PlanOptions, regions, unfit};
 
 /// Balanced, and beyond the allowance, one percent of memory has to save one part of so many of a percent of the time.
-const RATE: u32 = 5;
+const RATE: u32 = 10;
 
 /// Takes a plan, and makes the best of the bytes that it may take.
 pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
@@ -63,8 +63,9 @@ fn finish<'m>(mut point: Point<'m>, options: &PlanOptions) -> Result<Point<'m>, 
     Ok(point)
 }
 
-/// Memory times a power of time, in which the slowest counts as one.
+/// Memory times a power of time, in which the slowest counts as one; in parts of 2^48.
 fn price(p: &Point<'_>, slowest: &Point<'_>) -> u128 {
-    let time = (u128::from(p.time) << 14) / u128::from(slowest.time.max(1));
-    time.pow(RATE) * u128::from(p.bytes())
+    let time = (u128::from(p.time) << 48) / u128::from(slowest.time.max(1));
+    let power = (0..RATE).fold(1u128 << 48, |power, _| (power * time.min(1 << 48)) >> 48);
+    power * u128::from(p.bytes())
 }

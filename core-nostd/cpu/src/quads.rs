@@ -139,7 +139,9 @@ impl Quads<'_> {
     #[inline(never)]
     fn run_portably(&self, sums: &mut [u32], put: &Put, out: &mut [u8]) -> Option<()> {
         let mut sums = sums.as_chunks_mut::<4>().0.iter_mut();
-        let weights = self.weights.chunks(self.block);
+        // Never a chunk of nothing: the compiler does not see that it is checked, and would link a panic.
+        let [block, line, of_line] = [self.block, self.line, 2 * self.run].map(|count| count.max(1));
+        let weights = self.weights.chunks(block);
         for ((pair, weights), channels) in weights.enumerate().zip(self.channels.as_chunks::<16>().0) {
             let mut none = [0; 4];
             let sums = sums.next().unwrap_or(&mut none);
@@ -152,7 +154,7 @@ impl Quads<'_> {
                     (_, Some(second)) => second,
                     (_, None) => break,
                 };
-                let lines = self.x.get(at..)?.chunks(self.line).zip(weights.chunks_exact(2 * self.run));
+                let lines = self.x.get(at..)?.chunks(line).zip(weights.chunks_exact(of_line));
                 for (x, w) in lines.take(self.lines) {
                     for (x, w) in x.as_chunks::<3>().0.iter().zip(w.as_chunks::<4>().0) {
                         let [v, r] = [*w, [w[1], w[0], w[3], w[2]]].map(u32::from_le_bytes);

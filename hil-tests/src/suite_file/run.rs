@@ -147,7 +147,7 @@ impl Runner<'_> {
         };
         row.samples = outcomes.len();
         row.measured = outcomes.iter().map(Measured::of).reduce(Measured::or_more).unwrap_or_default();
-        let planned = outcomes.iter().enumerate().find(|(_, o)| o.arena_bytes != o.arena_high_water).map(|(i, o)| {
+        let planned = outcomes.iter().enumerate().find(|(_, o)| o.arena_high_water > o.arena_bytes).map(|(i, o)| {
             let what = format!("sample {i} used {} bytes of arena, the plan has {}", o.arena_high_water, o.arena_bytes);
             (FailureKind::Limit, what)
         });
@@ -238,7 +238,13 @@ impl Runner<'_> {
             }
             Err(Trouble::NoSlots) => Status::Skipped { reason: format!("{board} keeps no models in flash") },
             Err(Trouble::Unexpected(what)) => Status::Failed(Failure { kind: FailureKind::Fault, what }),
-            Err(Trouble::Broken(error)) => Status::Failed(failure(&error)),
+            Err(Trouble::Broken(error)) => match failure(&error) {
+                // The arena is only asked for when it runs.
+                Failure { kind: FailureKind::DoesNotFit, what } if self.model.may_not_fit => {
+                    Status::Skipped { reason: what }
+                }
+                failure => Status::Failed(failure),
+            },
         };
         if matches!(status, Status::Failed(_)) {
             // The next one shall not suffer from it. If this fails, that one tells.

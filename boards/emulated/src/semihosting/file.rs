@@ -14,7 +14,7 @@ pub struct File(usize);
 
 impl File {
     /// One that holds what `memory` holds, from the beginning: if it is there and as long, `memory` gets what is in it;
-    /// else it is made, of bytes 0xFF.
+    /// if it is not, or empty, it is made, of bytes 0xFF. One of another length is another's, and stays as it is: `None`.
     pub fn mirror(name: &[u8], memory: &mut [u8]) -> Option<Self> {
         if let Some(file) = Self::open(name, MODE_CHANGE) {
             // SAFETY: the block is a number.
@@ -28,6 +28,9 @@ impl File {
             #[allow(unsafe_code)]
             unsafe {
                 ask(CLOSE, (&raw const file.0).expose_provenance());
+            }
+            if length != 0 {
+                return None;
             }
         }
         let file = Self::open(name, MODE_MAKE)?;

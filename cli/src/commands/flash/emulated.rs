@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use carafe_boards::{Availability, Board};
-use carafe_hil::protocol::{CRC, SlotState, Slots};
+use carafe_hil::protocol::{CRC, Fault, SlotState, Slots};
 use carafe_hil::{Client, Error, Process, Qemu, QemuOptions, firmware};
 
 use super::report::{self, Outcome, Report};
@@ -17,7 +17,7 @@ use crate::ui::Ui;
 /// What there is to say of an emulated board.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Emulated boards")]
-pub struct Options {
+pub struct EmulatedArgs {
     /// The file that stands for the board's flash; by default one for each board in the build folder
     #[arg(long, value_name = "FILE")]
     pub flash_image: Option<PathBuf>,
@@ -45,7 +45,14 @@ pub fn run(args: &Args, board: &'static Board, model: Option<Model<'_>>, ui: &Ui
     let mut qemu = Qemu::start(board.name, options)?;
     let client = qemu.client()?;
 
-    let before = client.slots()?;
+    let before = client.slots().map_err(|error| match error {
+        Error::Refused { fault: Fault::NoSlots, .. } if image.metadata().is_ok_and(|file| file.len() > 0) => anyhow!(
+            "{}: is no image of the flash of {}, if that has any; it was left as it is: give another --flash-image",
+            image.display(),
+            board.name
+        ),
+        other => anyhow!(other),
+    })?;
     let report = |outcome, slots: &Slots, slot: Option<u8>| Report {
         board: board.name.to_owned(),
         outcome,

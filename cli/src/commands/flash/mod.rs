@@ -48,9 +48,9 @@ pub struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    emulated: emulated::Options,
+    emulated: emulated::EmulatedArgs,
     #[command(flatten)]
-    probe: probe::Options,
+    probe: probe::ProbeArgs,
 }
 
 /// A file to be flashed.
@@ -61,10 +61,10 @@ struct Model<'a> {
 
 /// Flashes.
 pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    if args.probe.list {
+    if args.probe.list_probes {
         return probe::list(ui);
     }
-    let model = args.file.as_deref().map(|path| read(path)).transpose()?;
+    let model = args.file.as_deref().map(read).transpose()?;
     match args.board {
         Some(board) if matches!(board.how, How::Qemu(_)) => {
             if args.probe.chip.is_some() || args.probe.probe.is_some() {

@@ -9,7 +9,7 @@ use crate::ui::Ui;
 /// What there is to say of a board behind a debug probe.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Boards behind a debug probe")]
-pub struct Options {
+pub struct ProbeArgs {
     /// The chip, as probe-rs names it; by default that of the board
     #[arg(long, value_name = "NAME")]
     pub chip: Option<String>,
@@ -23,8 +23,8 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS")]
     pub log: Option<u64>,
     /// Only list the probes
-    #[arg(long = "list-probes")]
-    pub list: bool,
+    #[arg(long)]
+    pub list_probes: bool,
 }
 
 /// `0x08100000:0x40000`, or in decimal.

@@ -48,7 +48,10 @@ fn about_cores() -> String {
 
 /// A core as people call it.
 fn core(cpu: &str) -> String {
-    cpu.replace("cortex-m", "Cortex-M").replace("0plus", "0+")
+    match cpu.strip_prefix("cortex-m") {
+        Some(number) => format!("Cortex-M{}", number.replace("0plus", "0+")),
+        None => cpu.to_uppercase(),
+    }
 }
 
 /// The board of a measurement.
