@@ -190,8 +190,8 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    fn lost(&self, during: &'static str) -> Error {
-        Error::LinkLost { board: self.board.clone(), during, said: self.transport.said() }
+    pub(crate) fn lost(&self, during: &'static str) -> Error {
+        self.transport.lost(&self.board, during)
     }
 
     pub(crate) fn done(&mut self, during: &'static str, request: &Request<'_>) -> Result<(), Error> {

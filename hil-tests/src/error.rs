@@ -60,6 +60,67 @@ pub enum Error {
         /// What the emulator said last.
         said: String,
     },
+    /// The serial port could not be opened.
+    #[error("{board}: serial port {port}: {why}")]
+    Port {
+        /// The board.
+        board: String,
+        /// The port.
+        port: String,
+        /// What is wrong, and the remedy.
+        why: String,
+    },
+    /// The serial port has gone, as it does when a board is unplugged.
+    #[error(
+        "{board}: serial port {port} went away during {during} ({why}): see that the board is plugged in and has power, and run \
+         again"
+    )]
+    PortLost {
+        /// The board.
+        board: String,
+        /// The port.
+        port: String,
+        /// What was being done.
+        during: &'static str,
+        /// What the system says.
+        why: String,
+    },
+    /// Nothing that speaks the protocol answers on the serial port.
+    #[error(
+        "{board}: nothing answers on {port} at {baud} baud within {limit:?}: is it the right port, and is our firmware on the \
+         board? {remedy}"
+    )]
+    Silent {
+        /// The board.
+        board: String,
+        /// The port.
+        port: String,
+        /// Its speed.
+        baud: u32,
+        /// How long it was waited for.
+        limit: Duration,
+        /// How the firmware gets there.
+        remedy: String,
+    },
+    /// Another board's firmware answers.
+    #[error(
+        "{board}: on {port} the firmware of {answered} answers: give `--board {answered}`, another `--port`, or flash that of \
+         {board}"
+    )]
+    OtherBoard {
+        /// The board that was asked for.
+        board: String,
+        /// The port.
+        port: String,
+        /// The board that is there.
+        answered: String,
+    },
+    /// The board has no serial line.
+    #[error("{board}: is this computer, which is reached without a serial port: leave `--port` out")]
+    NoLine {
+        /// The board.
+        board: String,
+    },
     /// No answer came.
     #[error(
         "{board}: no answer to {during} within {limit:?}; if the model is large, give it more time, else the board hangs: reset it"
@@ -172,7 +233,12 @@ impl Error {
 
     /// True if a fresh start of the board might help.
     pub(crate) fn is_link(&self) -> bool {
-        matches!(self, Error::LinkLost { .. } | Error::Timeout { .. })
+        matches!(self, Error::LinkLost { .. } | Error::PortLost { .. } | Error::Timeout { .. } | Error::Silent { .. })
+    }
+
+    /// True if the board is not there, or says nothing, when it is started.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Error::Port { .. } | Error::Silent { .. })
     }
 }
 

@@ -1,6 +1,8 @@
-//! Runs models on targets (this computer, an emulated board) in the same words, and holds one against the other.
+//! Runs models on targets (this computer, an emulated board, a real one) in the same words, and holds one against the
+//! other.
 //!
-//! * [`Target`]: [`Host`] runs a model in this process, [`Qemu`] on an emulated board.
+//! * [`Target`]: [`Host`] runs a model in this process, [`Qemu`] on an emulated board, [`SerialBoard`] on one behind a
+//!   serial port.
 //! * [`Client`] speaks the boards' protocol over any [`Transport`].
 //! * [`Suite`] is a list of cases; [`Suite::run`] runs it on several targets and compares the bits.
 //! * [`suite_file`] has suites as files, for `carafe test`: inputs, expectations, limits, faults.
@@ -40,7 +42,9 @@ mod log;
 pub mod pace;
 pub mod probe;
 mod qemu;
+mod remote;
 pub mod sample;
+mod serial;
 mod suite;
 pub mod suite_file;
 mod target;
@@ -54,6 +58,7 @@ pub use host::Host;
 pub use layer_diff::{ElementDifference, Finding, LayerDiff, OrderDifference, RowDifference};
 pub use log::{LogDecoder, LogLine};
 pub use qemu::{Link, Qemu, QemuOptions};
+pub use serial::{BAUD, PortName, Serial, SerialBoard};
 pub use suite::{Cell, Difference, Entry, Report, Suite, SuiteModel, Verdict};
 pub use target::{Case, LoadedModel, Outcome, RowRecord, Target};
 pub use transport::{Process, Transport};

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::Error;
+
 /// A way for bytes to a board and back, with a limit on every wait.
 pub trait Transport {
     /// Sends bytes, or queues them.
@@ -23,6 +25,11 @@ pub trait Transport {
     /// What the other side said beside the link, for error messages.
     fn said(&self) -> String {
         String::new()
+    }
+
+    /// The error of a link that has ended.
+    fn lost(&self, board: &str, during: &'static str) -> Error {
+        Error::LinkLost { board: board.to_owned(), during, said: self.said() }
     }
 }
 

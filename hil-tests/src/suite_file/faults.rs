@@ -123,11 +123,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 impl<T: Transport> Wire for Client<T> {
     fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.transport().send(bytes).map_err(|_| Error::LinkLost {
-            board: self.board().to_owned(),
-            during: "a fault",
-            said: self.transport().said(),
-        })
+        self.transport().send(bytes).map_err(|_| self.lost("a fault"))
     }
 
     fn ask(&mut self, request: &Request<'_>) -> Result<Option<Fault>, Error> {

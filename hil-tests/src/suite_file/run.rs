@@ -95,8 +95,8 @@ fn blank(board: &str, model: &TestModel, case: &str, status: Status) -> Row {
 /// What an error of a target is for a suite.
 fn failure(error: &Error) -> Failure {
     let kind = match error {
-        Error::Timeout { .. } => FailureKind::Hung,
-        Error::LinkLost { .. } => FailureKind::LinkLost,
+        Error::Timeout { .. } | Error::Silent { .. } => FailureKind::Hung,
+        Error::LinkLost { .. } | Error::PortLost { .. } => FailureKind::LinkLost,
         Error::Refused { fault: Fault::ModelTooBig { .. } | Fault::ArenaTooSmall { .. }, .. } => {
             FailureKind::DoesNotFit
         }
