@@ -1,4 +1,4 @@
-//! Hands the linker its scripts, so that the build needs no flags from outside, and converts the example's model.
+//! Hands the linker its scripts, so that the build needs no flags from outside.
 
 fn main() {
     // `memory.x` is here.
@@ -9,19 +9,4 @@ fn main() {
         println!("cargo:rustc-link-arg=-Tdefmt.x");
     }
     println!("cargo:rerun-if-changed=build.rs");
-    #[cfg(feature = "example")]
-    example();
-}
-
-/// The model of `examples/digits.rs`, to `OUT_DIR/digits.carafe`.
-#[cfg(feature = "example")]
-fn example() {
-    use carafe_converter::build::Build;
-
-    let folder = std::path::Path::new("../../examples/digits");
-    Build::new(folder.join("digits.xml"))
-        .calibration(folder.join("calib.npz"))
-        .labels(folder.join("labels.txt"))
-        .input(carafe_converter::InputKind::U8) // grey values, as the camera delivers them
-        .run();
 }

@@ -1,4 +1,4 @@
-//! Hands the linker its scripts, so that the build needs no flags from outside, and converts the example's model.
+//! Hands the linker its scripts, so that the build needs no flags from outside.
 
 fn main() {
     // `memory.x` is here.
@@ -9,18 +9,4 @@ fn main() {
         println!("cargo:rustc-link-arg=-Tdefmt.x");
     }
     println!("cargo:rerun-if-changed=build.rs");
-    #[cfg(feature = "example")]
-    example();
-}
-
-/// The model of `examples/gestures.rs`, to `OUT_DIR/gestures.carafe`.
-#[cfg(feature = "example")]
-fn example() {
-    use carafe_converter::build::Build;
-
-    let folder = std::path::Path::new("../../examples/sensors");
-    Build::new(folder.join("gestures.xml"))
-        .calibration(folder.join("gestures.npz"))
-        .labels(folder.join("gestures.txt"))
-        .run();
 }

@@ -134,7 +134,8 @@ impl<T: Transport> Client<T> {
         let confused = || Error::Confused { board: self.board.clone(), during };
         let length = encode(self.seq, request, rest).map_err(|_| confused())?.len();
         let deadline = Instant::now() + limit;
-        let mut patience = PATIENCE;
+        // A board that starts afresh forgets what it has answered: it is asked again only if it says that it did not get it.
+        let mut patience = if matches!(request, Request::Restart) { limit } else { PATIENCE };
         let mut from = usize::from(!matches!(request, Request::Hello { .. }));
         loop {
             self.transport.send(&room[from..=length]).map_err(|_| self.lost(during))?;

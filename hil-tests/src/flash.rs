@@ -86,7 +86,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`Client::call`].
     pub fn restart(&mut self) -> Result<BoardInfo, Error> {
-        self.done("a restart", &Request::Restart)?;
+        self.call("a restart", &Request::Restart, QUICK, |answer| matches!(answer, Response::Done).then_some(()))?;
         self.hello(START)
     }
 }

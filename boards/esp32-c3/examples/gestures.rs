@@ -22,7 +22,7 @@ use static_cell::ConstStaticCell;
 // What the bootloader looks for.
 esp_bootloader_esp_idf::esp_app_desc!();
 
-carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/gestures.carafe"));
+carafe_macros::include_model!("../../examples/sensors/gestures.carafe");
 
 /// Between two readings, as in training.
 const PERIOD: Duration = Duration::from_millis(20);

@@ -13,7 +13,7 @@ use embassy_nrf::spim::{self, Frequency, Spim};
 use embassy_nrf::{bind_interrupts, config, peripherals};
 use embedded_hal_bus::spi::ExclusiveDevice;
 
-carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/sounds.carafe"));
+carafe_macros::include_model!("../../examples/sensors/sounds.carafe");
 
 const HZ: u32 = 64_000_000;
 /// Samples a second, as in training.
@@ -38,7 +38,7 @@ fn main() -> ! {
     speed.frequency = Frequency::M4;
     let bus = Spim::new_rxonly(p.SPI2, Interrupts, p.P1_15, p.P1_14, speed);
     let select = Output::new(p.P1_12, Level::High, OutputDrive::Standard);
-    let Ok(device) = ExclusiveDevice::new(bus, select, Pause { hz: HZ }) else { SCB::sys_reset() };
+    let Ok(device) = ExclusiveDevice::new(bus, select, Pause { hz: HZ });
     let mut microphone = Microphone::new(device);
     // The compiler has verified the model: this fails only if flash is damaged.
     let Ok(mut net) = sounds::Net::new() else { SCB::sys_reset() };

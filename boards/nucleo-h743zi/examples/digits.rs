@@ -15,7 +15,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::spi::SpiDevice;
 use embedded_hal_bus::spi::ExclusiveDevice;
 
-carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/digits.carafe"));
+carafe_macros::include_model!("../../examples/sensors/digits.carafe");
 
 /// The chip's own oscillator, as it starts: there is no hurry.
 const HZ: u32 = 64_000_000;
@@ -40,7 +40,7 @@ fn main() -> ! {
     speed.frequency = Hertz(4_000_000);
     let bus = Spi::new_blocking(p.SPI1, p.PA5, p.PB5, p.PA6, speed);
     let select = Output::new(p.PD14, Level::High, Speed::VeryHigh);
-    let Ok(device) = ExclusiveDevice::new(bus, select, Pause { hz: HZ }) else { SCB::sys_reset() };
+    let Ok(device) = ExclusiveDevice::new(bus, select, Pause { hz: HZ });
     let Ok(mut camera) = Camera::new(device, Pause { hz: HZ }) else { SCB::sys_reset() };
     // The compiler has verified the model: this fails only if flash is damaged.
     let Ok(mut net) = digits::Net::new() else { SCB::sys_reset() };

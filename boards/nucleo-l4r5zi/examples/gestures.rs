@@ -11,7 +11,7 @@ use cortex_m::peripheral::SCB;
 use embassy_stm32::gpio::{Level, Output, Speed};
 use embassy_stm32::i2c::{Config, I2c};
 
-carafe_macros::include_model!(concat!(env!("OUT_DIR"), "/gestures.carafe"));
+carafe_macros::include_model!("../../examples/sensors/gestures.carafe");
 
 /// Readings a second, as in training.
 const RATE: u32 = 50;

@@ -107,7 +107,7 @@ pub enum How {
     Probe {
         /// The chip, as probe-rs calls it.
         chip: &'static str,
-        /// Where its firmware has two slots for models, if a probe can write them there.
+        /// Where its firmware has two slots for models; `None` if a probe can't write them there, nor the firmware.
         slots: Option<SlotRegion>,
     },
 }

@@ -129,7 +129,6 @@ mod tests {
         assert_eq!(row, [1; ROW_BYTES]);
         camera.row(&mut row).unwrap();
         assert_eq!(row, [2; ROW_BYTES]);
-        drop(camera);
         let told: Vec<_> = told.iter().map(Vec::as_slice).filter(|told| *told != [STATE, 0]).collect();
         let wanted: [&[u8]; 7] =
             [&[0x87, 0x40], &[0xA0, 2], &[0xA1, 10], &[0x84, 1], &[0x84, 2], &[BURST, 0], &[BURST]];

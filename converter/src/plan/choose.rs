@@ -7,6 +7,11 @@ use super::{Goal, PlanError, PlanOptions, regions, unfit};
 /// Balanced, and beyond the allowance, one percent of memory has to save one part of so many of a percent of the time.
 const RATE: u32 = 10;
 
+/// One part of so many of the arena is the most that a bargain may add: of inputs that are there as a whole, and of rows
+/// that are pushed.
+const WHOLE: u64 = 3;
+const PUSHED: u64 = 5;
+
 /// Takes a plan, and makes the best of the bytes that it may take.
 pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
     let fast = options.fast_bytes.unwrap_or(0);
@@ -37,7 +42,9 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
             (within(most).clone(), most)
         }
     };
-    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / 3 } else { 0 };
+    // Rows are pushed where memory is short.
+    let share = if options.push_rows { PUSHED } else { WHOLE };
+    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / share } else { 0 };
     // The best bargain of all, if it is beyond the allowance.
     let near = fits.iter().copied().filter(|p| p.bytes() <= farthest).min_by_key(|p| price(p, smallest));
     let far = near.filter(|p| p.bytes() > most).cloned();

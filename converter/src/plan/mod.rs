@@ -83,7 +83,7 @@ pub enum Goal {
     /// Nothing but the rows themselves: no scratch for kernels, and no higher bands but where they are free.
     Size,
     /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to a third of
-    /// it where each percent of memory saves a tenth of a percent of the time.
+    /// it (a fifth, if rows are pushed) where each percent of memory saves a tenth of a percent of the time.
     #[default]
     Balanced,
     /// Scratch, and higher bands wherever they save time, up to as much again as the arena.

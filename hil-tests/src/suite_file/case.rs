@@ -254,7 +254,7 @@ impl CaseReader<'_> {
                 return Err(self.wrong("`expect.values` takes `tolerance` (in units of the output) or `tolerance-lsb`"));
             }
         };
-        if !(within >= 0.0) {
+        if within.is_nan() || within < 0.0 {
             return Err(self.wrong(format!("`expect.tolerance`: {within} is no distance")));
         }
         // Where two numbers are so many steps apart, floats may say a hair more.

@@ -275,7 +275,7 @@ impl Context {
             .map_err(|e| SuiteError::new(&place, format!("the blob does not verify: {e}; convert the model again")))?;
         let labels = source::labels(&self.folder, &place, &head, &model)?;
         let timeout = head.timeout.unwrap_or(self.timeout);
-        let limits = vec![self.limits.clone(), limits_of(&place, &head.limits)?];
+        let limits = [self.limits.clone(), limits_of(&place, &head.limits)?];
         head.skip.iter().try_for_each(|skip| known(&place, &skip.board))?;
         let mut cases: Vec<TestCase> = vec![];
         for (index, table) in head.case.into_iter().enumerate() {

@@ -106,6 +106,12 @@ mod way {
             How::Probe { chip, slots } => Some((chip, slots)),
             _ => None,
         });
+        if let (Some(board), Some((_, None)), None) = (board, of_board, &args.probe.chip) {
+            bail!(
+                "{}: is not flashed through a probe: the README of its crate says how its firmware is, and models go over its link",
+                board.name
+            );
+        }
         let Some(chip) = args.probe.chip.as_deref().or(of_board.map(|(chip, _)| chip)) else {
             return Err(Usage("which chip? Give `--chip NAME`, as probe-rs names it".to_owned()).into());
         };
