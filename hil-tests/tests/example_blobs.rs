@@ -1,5 +1,5 @@
 //! The blobs that the examples of real boards embed (`boards/*/examples`). They are committed, so that to build an example
-//! takes no converter; this holds them against what the converter makes today.
+//! takes no converter; this sees to it that they still run, and give the bits that they were made for.
 //!
 //! To write them anew: `CARAFE_WRITE_BLOBS=1 cargo test -p carafe-hil --test example_blobs`.
 
@@ -28,18 +28,16 @@ fn conversions() -> [(PathBuf, Build); 3] {
 }
 
 #[test]
-fn blobs_are_those_of_the_converter() {
+fn blobs_run_and_give_their_bits() {
     let remedy = "write it anew: CARAFE_WRITE_BLOBS=1 cargo test -p carafe-hil --test example_blobs";
     for (path, build) in conversions() {
         let name = path.display();
-        let converted = build.convert().unwrap_or_else(|error| panic!("{name}: {error}"));
         if env::var_os("CARAFE_WRITE_BLOBS").is_some() {
-            fs::write(&path, &converted.blob).unwrap();
+            build.write(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         let blob = fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}; {remedy}"));
-        // Ranges are measured in float, in which machines differ in the last bit: the same bytes are too much to ask.
-        assert_eq!(blob.len(), converted.blob.len(), "{name} is not what the converter makes; {remedy}");
-        let model = Model::verify(&blob, carafe::ops::ALL).unwrap_or_else(|error| panic!("{name}: {error}; {remedy}"));
+        let model =
+            Model::verify(&blob, carafe::ops::ALL).unwrap_or_else(|error| panic!("{name}: {error:?}; {remedy}"));
         let mut arena = vec![0; model.arena_bytes()];
         let (mut fast, mut state, mut row) = (vec![0; model.fast_bytes()], vec![0; model.state_bytes()], vec![0; 4096]);
         let memory = Memory { main: &mut arena, fast: &mut fast };
