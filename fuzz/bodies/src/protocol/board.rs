@@ -110,7 +110,7 @@ pub fn check(bytes: &mut Bytes<'_>) -> End {
     let ending = Runner::new(identity, carafe::ops::ALL, link, NoClock, NoStack, memory).serve();
 
     let asked = requests(&begin, &script);
-    if asked.exits && matches!(ending, Ending::Exit { .. }) || room < usize::MAX {
+    if asked.exits && matches!(ending, Ending::Exit { .. } | Ending::Restart) || room < usize::MAX {
         return End::Left;
     }
     assert_eq!(ending, Ending::LinkLost, "not before all was read");
@@ -209,7 +209,7 @@ fn requests(begin: &[u8], script: &[u8]) -> Asked {
             continue;
         }
         match split(inbox.payload()).and_then(|(_, body)| message(body)) {
-            Ok(Request::Exit { .. }) => asked.exits = true,
+            Ok(Request::Exit { .. } | Request::Restart) => asked.exits = true,
             Ok(Request::Reset | Request::LoadBegin { .. }) => asked.forgets = true,
             _ => {}
         }
