@@ -13,6 +13,8 @@ mod cortex_m;
 mod flash;
 #[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
 mod link;
+#[cfg(feature = "runner")]
+mod line;
 mod once;
 #[cfg(feature = "runner")]
 mod runner;
@@ -38,6 +40,8 @@ impl File {
 pub use carafe_runner::{self, Identity, Memory, carafe, carafe::Registry};
 #[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
 pub use link::Link;
+#[cfg(feature = "runner")]
+pub use line::{Bytes, Line};
 pub use once::{Once, lend};
 #[cfg(feature = "runner")]
 pub use runner::{Firmware, Given, Room, serve};

@@ -1,10 +1,8 @@
 //! CMSDK APB UART 0, the CPU sleeping while the line is silent.
 
-use core::convert::Infallible;
-
+use carafe_emulated::Line;
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorType, Read, Write};
 use vcell::VolatileCell;
 
 #[repr(C)]
@@ -71,7 +69,9 @@ impl Uart {
         let _ = registers.data.get();
         Self { registers }
     }
+}
 
+impl Line for Uart {
     fn received(&self) -> Option<u8> {
         let full = self.registers.state.get() & STATE_RX_FULL != 0;
         full.then(|| self.registers.data.get().to_le_bytes()[0])
@@ -90,32 +90,8 @@ impl Uart {
             cortex_m::asm::wfi();
         }
     }
-}
-
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let mut rest = buf.iter_mut();
-        let Some(first) = rest.next() else { return Ok(0) };
-        *first = self.wait();
-        let more = rest.map_while(|slot| self.received().map(|byte| *slot = byte)).count();
-        Ok(1 + more)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            while self.registers.state.get() & STATE_TX_FULL != 0 {}
-            self.registers.data.set(u32::from(byte));
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn send(&self, byte: u8) {
+        while self.registers.state.get() & STATE_TX_FULL != 0 {}
+        self.registers.data.set(u32::from(byte));
     }
 }

@@ -31,5 +31,5 @@ pub fn serve(identity: Identity<'static>, ops: Registry<'static>, timer: Timer) 
     let memory = carafe_emulated::Given::of(unsafe { carafe_emulated::lend(&LENT, MORE.0, MORE.1) });
     timer::pulse();
     let firmware = carafe_emulated::Firmware { identity, ops, timer, log: None, restart: start::restart };
-    leave(carafe_emulated::serve(firmware, uart::Uart::start(), memory, None))
+    leave(carafe_emulated::serve(firmware, carafe_emulated::Bytes(uart::Uart::start()), memory, None))
 }

@@ -1,10 +1,5 @@
 //! The APBUART.
 
-#[cfg(feature = "runner")]
-use core::convert::Infallible;
-
-#[cfg(feature = "runner")]
-use embedded_io::{ErrorType, Read, Write};
 use vcell::VolatileCell;
 
 #[repr(C)]
@@ -36,52 +31,34 @@ impl Uart {
         Self { registers }
     }
 
-    fn send(&self, byte: u8) {
+    fn transmit(&self, byte: u8) {
         while self.registers.status.get() & STATUS_TX_EMPTY == 0 {}
         self.registers.data.set(u32::from(byte));
-    }
-
-    #[cfg(feature = "runner")]
-    fn received(&self) -> Option<u8> {
-        let there = self.registers.status.get() & STATUS_RECEIVED != 0;
-        there.then(|| self.registers.data.get().to_le_bytes()[0])
     }
 }
 
 /// Prints bytes.
 pub fn print(bytes: &[u8]) {
     let uart = Uart::start();
-    bytes.iter().for_each(|&byte| uart.send(byte));
+    bytes.iter().for_each(|&byte| uart.transmit(byte));
 }
 
 #[cfg(feature = "runner")]
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
+impl carafe_emulated::Line for Uart {
+    fn received(&self) -> Option<u8> {
+        let there = self.registers.status.get() & STATUS_RECEIVED != 0;
+        there.then(|| self.registers.data.get().to_le_bytes()[0])
+    }
 
-#[cfg(feature = "runner")]
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let mut rest = buf.iter_mut();
-        let Some(first) = rest.next() else { return Ok(0) };
-        *first = loop {
+    fn wait(&self) -> u8 {
+        loop {
             if let Some(byte) = self.received() {
-                break byte;
+                return byte;
             }
-        };
-        let more = rest.map_while(|slot| self.received().map(|byte| *slot = byte)).count();
-        Ok(1 + more)
-    }
-}
-
-#[cfg(feature = "runner")]
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        buf.iter().for_each(|&byte| self.send(byte));
-        Ok(buf.len())
+        }
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn send(&self, byte: u8) {
+        self.transmit(byte);
     }
 }

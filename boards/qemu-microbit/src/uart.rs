@@ -1,10 +1,8 @@
 //! The UART of the nRF51, the CPU sleeping while the line is silent.
 
-use core::convert::Infallible;
-
+use carafe_emulated::Line;
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorType, Read, Write};
 use vcell::VolatileCell;
 
 /// A task or an event.
@@ -67,7 +65,9 @@ impl Uart {
         let [rx_ready, rx, tx_ready, tx] = [RX_READY, RX, TX_READY, TX].map(register);
         Self { rx_ready, rx, tx_ready, tx }
     }
+}
 
+impl Line for Uart {
     /// The next byte of the receiver's queue. Reading one raises the event again if there is another.
     fn received(&self) -> Option<u8> {
         if self.rx_ready.get() == 0 {
@@ -88,33 +88,9 @@ impl Uart {
             cortex_m::asm::wfi();
         }
     }
-}
-
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let mut rest = buf.iter_mut();
-        let Some(first) = rest.next() else { return Ok(0) };
-        *first = self.wait();
-        let more = rest.map_while(|slot| self.received().map(|byte| *slot = byte)).count();
-        Ok(1 + more)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            self.tx_ready.set(0);
-            self.tx.set(u32::from(byte));
-            while self.tx_ready.get() == 0 {}
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn send(&self, byte: u8) {
+        self.tx_ready.set(0);
+        self.tx.set(u32::from(byte));
+        while self.tx_ready.get() == 0 {}
     }
 }

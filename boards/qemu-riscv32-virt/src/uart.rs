@@ -1,9 +1,8 @@
 //! The UART, a 16550, the CPU sleeping while the line is silent.
 
 use core::arch::asm;
-use core::convert::Infallible;
 
-use embedded_io::{ErrorType, Read, Write};
+use carafe_emulated::Line;
 use vcell::VolatileCell;
 
 #[repr(C)]
@@ -53,7 +52,9 @@ impl Uart {
         }
         Self { registers }
     }
+}
 
+impl Line for Uart {
     fn received(&self) -> Option<u8> {
         (self.registers.status.get() & STATUS_RECEIVED != 0).then(|| self.registers.data.get())
     }
@@ -73,32 +74,8 @@ impl Uart {
             }
         }
     }
-}
-
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let mut rest = buf.iter_mut();
-        let Some(first) = rest.next() else { return Ok(0) };
-        *first = self.wait();
-        let more = rest.map_while(|slot| self.received().map(|byte| *slot = byte)).count();
-        Ok(1 + more)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            while self.registers.status.get() & STATUS_TX_EMPTY == 0 {}
-            self.registers.data.set(byte);
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn send(&self, byte: u8) {
+        while self.registers.status.get() & STATUS_TX_EMPTY == 0 {}
+        self.registers.data.set(byte);
     }
 }

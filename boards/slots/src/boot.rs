@@ -73,6 +73,6 @@ impl<F: NorFlash> Slots<F> {
         let len = usize::try_from(content.len).map_err(|_| Reason::Memory)?;
         let bytes = bank.get_mut(..len).ok_or(Reason::Memory)?;
         self.read(slot, bytes).map_err(|_| Reason::Flash)?;
-        if crate::crc::Crc::of(bytes) == content.crc { Ok(bytes) } else { Err(Reason::Crc) }
+        if carafe::blob::Crc::of(bytes) == content.crc { Ok(bytes) } else { Err(Reason::Crc) }
     }
 }

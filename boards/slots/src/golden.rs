@@ -1,7 +1,7 @@
 use carafe::blob::golden_byte;
 use carafe::{Memory, Model, RunError, Session};
 
-use crate::crc::Crc;
+use carafe::blob::Crc;
 
 /// Why a model did not pass its golden check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What is where in a slot, and how it is read after anything may have happened.
 
-use crate::crc::Crc;
+use carafe::blob::Crc;
 
 /// The largest word that flash may have: what can only be written as a whole.
 pub const MAX_WORD: usize = 32;

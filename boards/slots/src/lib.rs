@@ -24,7 +24,6 @@
 extern crate std;
 
 mod boot;
-mod crc;
 mod flash;
 mod golden;
 mod layout;

@@ -1,9 +1,9 @@
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::crc::Crc;
 use crate::layout::{
     Content, HEADER_BYTES, MANIFEST_BYTES, MAX_WORD, Mark, Reason, Slot, State, TRIALS, Word, read_manifest,
 };
+use carafe::blob::Crc;
 
 /// Why something could not be done to the slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

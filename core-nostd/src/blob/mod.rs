@@ -6,10 +6,12 @@
 use crate::record::record;
 
 mod cpu;
+mod crc;
 mod preprocess;
 mod strings;
 
 pub use cpu::Cpu;
+pub use crc::Crc;
 pub use preprocess::{PreprocessRecord, StoredPreprocess};
 pub use strings::{StringKind, Strings};
 
@@ -29,39 +31,10 @@ pub const CONSTS_ALIGN: usize = 16;
 /// The checksum: CRC-32/ISO-HDLC (that of zlib) over `blob[CRC_FROM..]`.
 pub fn crc32(bytes: &[u8]) -> u32 {
     if cfg!(target_os = "none") {
-        return crc32_of_nibbles(bytes);
+        return Crc::of(bytes);
     }
-    const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISO_HDLC);
+    const CRC: ::crc::Crc<u32, ::crc::Table<16>> = ::crc::Crc::<u32, ::crc::Table<16>>::new(&::crc::CRC_32_ISO_HDLC);
     CRC.checksum(bytes)
-}
-
-/// [`crc32`] for devices, half a byte at a time. Of the crate's own, the one with a table takes 1 KB of flash; the one
-/// without takes more than this, and four times as long.
-#[inline(never)]
-fn crc32_of_nibbles(bytes: &[u8]) -> u32 {
-    const fn remainder(mut nibble: u32) -> u32 {
-        let mut bit = 0;
-        while bit < 4 {
-            nibble = (nibble >> 1) ^ (0xEDB8_8320 & 0u32.wrapping_sub(nibble & 1));
-            bit += 1;
-        }
-        nibble
-    }
-    static TABLE: [u32; 16] = {
-        let mut table = [0; 16];
-        let mut i = 0;
-        while i < 16 {
-            table[i] = remainder(i as u32);
-            i += 1;
-        }
-        table
-    };
-    #[inline(never)]
-    fn step(crc: u32, byte: u8) -> u32 {
-        let half = |crc: u32| (crc >> 4) ^ TABLE.get(crc as usize & 15).copied().unwrap_or(0);
-        half(half(crc ^ u32::from(byte)))
-    }
-    !bytes.iter().fold(u32::MAX, |crc, &byte| step(crc, byte))
 }
 
 record! {
@@ -373,8 +346,8 @@ mod tests {
     fn crc_is_that_of_zlib() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         let all: Vec<u8> = (0..=255).collect();
-        assert_eq!((crc32_of_nibbles(b"123456789"), crc32_of_nibbles(&all)), (0xCBF4_3926, crc32(&all)));
-        assert_eq!(crc32_of_nibbles(&[]), 0);
+        assert_eq!((Crc::of(b"123456789"), Crc::of(&all)), (0xCBF4_3926, crc32(&all)));
+        assert_eq!(Crc::of(&[]), 0);
     }
 
     #[test]
