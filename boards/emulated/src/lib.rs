@@ -11,10 +11,10 @@
 mod cortex_m;
 #[cfg(feature = "runner")]
 mod flash;
-#[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
-mod link;
 #[cfg(feature = "runner")]
 mod line;
+#[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
+mod link;
 mod once;
 #[cfg(feature = "runner")]
 mod runner;
@@ -38,10 +38,10 @@ impl File {
 
 #[cfg(feature = "runner")]
 pub use carafe_runner::{self, Identity, Memory, carafe, carafe::Registry};
-#[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
-pub use link::Link;
 #[cfg(feature = "runner")]
 pub use line::{Bytes, Line};
+#[cfg(all(feature = "runner", any(target_arch = "arm", target_arch = "riscv32")))]
+pub use link::Link;
 pub use once::{Once, lend};
 #[cfg(feature = "runner")]
 pub use runner::{Firmware, Given, Room, serve};
