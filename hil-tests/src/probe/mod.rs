@@ -1,6 +1,6 @@
 //! Boards behind a debug probe: which probe, which chip, and a model into their flash without any help of their firmware.
 //!
-//! [`Probes`] and [`Port`] are all that is asked of a probe. [`ProbeRs`] is the real one (feature `probe`); tests have one of
+//! [`Probes`] and [`Port`] are all that is asked of a probe. `ProbeRs` is the real one (feature `probe`); tests have one of
 //! their own, so what is not tested without hardware is what probe-rs does itself.
 
 mod model;
