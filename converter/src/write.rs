@@ -220,7 +220,7 @@ fn tensors(model: &Lowered, plan: &Plan) -> Result<Vec<u8>, WriteError> {
             offset: u16::try_from(place.offset)
                 .map_err(|_| WriteError::TooLarge("a joined tensor of more than 65535 channels".into()))?,
             zero_point: info.zero_point,
-            dtype: info.dtype.code(),
+            kind: info.dtype.code() | place.lead << 1,
         };
         record(&mut out, &r);
     }

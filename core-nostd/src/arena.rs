@@ -27,7 +27,7 @@ pub(crate) fn pieces(t: &TensorInfo, b: &BufferRecord, y0: u16, y1: u16, head: u
         if rows > ring.get() || u32::from(y0) + u32::from(ring.get()) < u32::from(head) {
             return None;
         }
-        slot = y0 % ring;
+        slot = y0.wrapping_add(u16::from(t.lead)) % ring;
         split = rows.min(ring.get() - slot);
     }
     let (stride, gap) = (t.row_stride(), usize::from(t.pixel_stride.wrapping_sub(t.c)));

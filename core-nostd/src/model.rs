@@ -504,6 +504,7 @@ pub fn demand(node: &Node<'_>, need: &Need) -> Demand {
         inputs: [Some((node.header.in0, node.in0.h, w0)), node.in1.map(|t| (node.header.in1, t.h, w1))],
         h: node.out.h,
         band: node.header.band,
+        lead: node.out.lead,
         consumes: need.consumes,
     }
 }
@@ -530,5 +531,9 @@ impl Ask for (&Node<'_>, &Need) {
     #[inline]
     fn band(&self) -> u8 {
         self.0.header.band
+    }
+    #[inline]
+    fn lead(&self) -> u8 {
+        self.0.out.lead
     }
 }

@@ -24,27 +24,20 @@ pub enum DType {
     /// Unsigned 8 bits, as cameras deliver them: the type of a graph input, if all that read it take it as their first
     /// operand and are convolutions, dense layers or tables.
     U8,
-    /// Any other code: reserved (i4, i16, i32, f32, bool).
-    Reserved(u8),
 }
 
 impl DType {
-    /// Its byte in a record.
+    /// Its bit in a record.
     pub fn code(self) -> u8 {
         match self {
             DType::I8 => 0,
             DType::U8 => 1,
-            DType::Reserved(x) => x,
         }
     }
 
-    /// The inverse of [`DType::code`].
+    /// The inverse of [`DType::code`], of its bit alone.
     pub fn from_code(code: u8) -> Self {
-        match code {
-            0 => DType::I8,
-            1 => DType::U8,
-            x => DType::Reserved(x),
-        }
+        if code & 1 == 0 { DType::I8 } else { DType::U8 }
     }
 }
 
@@ -67,12 +60,15 @@ pub struct TensorInfo {
     pub pixel_stride: u16,
     /// Byte of its first element in its buffer (in a ring: in its row).
     pub offset: u32,
+    /// Rows that the first band is shorter than the others, and slots of a ring before that of row 0: bands that begin
+    /// elsewhere than at multiples of their height may leave a window of the next layer fewer rows to wait for.
+    pub lead: u8,
 }
 
 impl TensorInfo {
     /// Nothing, nowhere. (Zeros, which take the least code.)
     pub(crate) const NONE: Self =
-        Self { h: 0, w: 0, c: 0, dtype: DType::I8, zero_point: 0, buffer: 0, pixel_stride: 0, offset: 0 };
+        Self { h: 0, w: 0, c: 0, dtype: DType::I8, zero_point: 0, buffer: 0, pixel_stride: 0, offset: 0, lead: 0 };
 
     /// Of a record.
     pub fn of(r: TensorRecord) -> Self {
@@ -80,17 +76,18 @@ impl TensorInfo {
             h: r.h,
             w: r.w,
             c: r.c,
-            dtype: DType::from_code(r.dtype),
+            dtype: DType::from_code(r.kind),
             zero_point: r.zero_point,
             buffer: r.buffer,
             pixel_stride: r.pixel_stride,
             offset: u32::from(r.offset),
+            lead: r.kind >> 1,
         }
     }
 
     /// A tensor that is not placed yet, contiguous.
     pub fn unplaced(h: u16, w: u16, c: u16, zero_point: i8) -> Self {
-        Self { h, w, c, dtype: DType::I8, zero_point, buffer: NONE, pixel_stride: c, offset: 0 }
+        Self { h, w, c, dtype: DType::I8, zero_point, buffer: NONE, pixel_stride: c, offset: 0, lead: 0 }
     }
 
     /// The element that stands for zero: −128..=127, or 0..=255 if the type is [`DType::U8`].
@@ -127,7 +124,8 @@ impl TensorInfo {
     /// True if it lies exactly where `other` does, element on element.
     #[inline]
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        (self.buffer, self.pixel_stride, self.offset) == (other.buffer, other.pixel_stride, other.offset)
+        (self.buffer, self.pixel_stride, self.offset, self.lead)
+            == (other.buffer, other.pixel_stride, other.offset, other.lead)
             && self.same_shape(other)
     }
 

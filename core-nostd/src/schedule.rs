@@ -46,6 +46,8 @@ pub struct Demand {
     pub h: u16,
     /// Rows per step.
     pub band: u8,
+    /// Rows that the first step makes less.
+    pub lead: u8,
     /// It is a reduction.
     pub consumes: bool,
 }
@@ -212,6 +214,8 @@ pub(crate) trait Ask {
     fn h(&self) -> u16;
     /// Rows per step.
     fn band(&self) -> u8;
+    /// Rows that the first step makes less.
+    fn lead(&self) -> u8;
 }
 
 impl Ask for Demand {
@@ -227,6 +231,9 @@ impl Ask for Demand {
     }
     fn band(&self) -> u8 {
         self.band
+    }
+    fn lead(&self) -> u8 {
+        self.lead
     }
 }
 
@@ -259,7 +266,8 @@ pub(crate) fn answer<W: World>(world: &mut W, n: u16, d: &impl Ask, answer: &mut
             y0 = 0;
         }
     }
-    let y1 = y0.saturating_add(u16::from(d.band().max(1))).min(d.h());
+    let less = if y0 == 0 { d.lead() } else { 0 };
+    let y1 = y0.saturating_add(u16::from(d.band().saturating_sub(less).max(1))).min(d.h());
     (y0 < y1).then_some(())?;
     if d.consumes().is_none() {
         let mut k = 0;
@@ -395,7 +403,7 @@ mod tests {
     #[test]
     fn a_residual_add_waits_for_its_long_branch() {
         // conv(input) -> conv -> conv -> add(first conv, third conv), 8 rows, one a step.
-        let one = |t, w| Demand { inputs: [Some((t, 8, w)), None], h: 8, band: 1, consumes: false };
+        let one = |t, w| Demand { inputs: [Some((t, 8, w)), None], h: 8, band: 1, lead: 0, consumes: false };
         let mut add = one(0, Window::SAME);
         add.inputs[1] = Some((2, 8, Window::SAME));
         let plan = Draft { demands: vec![one(4, CONV3), one(0, CONV3), one(1, CONV3), add], sinks: vec![3] };
@@ -411,8 +419,8 @@ mod tests {
 
     #[test]
     fn a_reduction_consumes_rows_as_they_come() {
-        let conv = Demand { inputs: [Some((2, 4, CONV3)), None], h: 4, band: 1, consumes: false };
-        let mean = Demand { inputs: [Some((0, 4, Window::ALL)), None], h: 1, band: 1, consumes: true };
+        let conv = Demand { inputs: [Some((2, 4, CONV3)), None], h: 4, band: 1, lead: 0, consumes: false };
+        let mean = Demand { inputs: [Some((0, 4, Window::ALL)), None], h: 1, band: 1, lead: 0, consumes: true };
         let plan = Draft { demands: vec![conv, mean], sinks: vec![1] };
         let steps = run(&plan, &[4]);
         let want: Vec<(u16, Band)> = (0..4u16)
@@ -424,7 +432,7 @@ mod tests {
 
     #[test]
     fn two_heads_advance_together() {
-        let d = |t, h: u16, w| Demand { inputs: [Some((t, 8, w)), None], h, band: 1, consumes: false };
+        let d = |t, h: u16, w| Demand { inputs: [Some((t, 8, w)), None], h, band: 1, lead: 0, consumes: false };
         let half = Window { num: 2, den: 1, pad: 0, extent: 2 };
         let plan = Draft { demands: vec![d(3, 8, CONV3), d(0, 8, Window::SAME), d(0, 4, half)], sinks: vec![1, 2] };
         let steps = run(&plan, &[8]);
@@ -444,7 +452,7 @@ mod tests {
     #[test]
     fn malformed_plans_end() {
         // A node that reads itself.
-        let d = Demand { inputs: [Some((0, 4, Window::SAME)), None], h: 4, band: 1, consumes: false };
+        let d = Demand { inputs: [Some((0, 4, Window::SAME)), None], h: 4, band: 1, lead: 0, consumes: false };
         let plan = Draft { demands: vec![d], sinks: vec![0] };
         let mut c = Count(vec![0; 1], vec![NONE; 1]);
         assert_eq!(next(&plan, &mut State::default(), &mut c), Err(Malformed(NodeId(0))));

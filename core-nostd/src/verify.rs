@@ -205,8 +205,8 @@ impl<'m> Model<'m> {
     fn tensor_holds(&self, index: u16) -> Option<()> {
         let t = self.tensor_record(index)?;
         let b = self.buffer(t.buffer)?;
-        // i8, and u8 of inputs.
-        holds(t.dtype <= u8::from(index >= self.nodes()))?;
+        // i8; of inputs u8 as well, and no bands.
+        holds(if index < self.nodes() { t.kind & 1 == 0 } else { t.kind <= 1 })?;
         holds(t.h != 0 && t.h != MADE && t.w != 0 && t.c != 0 && t.pixel_stride >= t.c)?;
         holds(arena::fits(&TensorInfo::of(t), &b))
     }
@@ -234,7 +234,7 @@ impl<'m> Model<'m> {
         };
         // A band of a ring never wraps.
         let out = self.buffer(node.out.buffer).ok_or(operand)?;
-        let bands = out.rows.checked_rem(u16::from(h.band)) == Some(0);
+        let bands = out.rows.checked_rem(u16::from(h.band)) == Some(0) && node.out.lead < h.band;
         // Only what outlives the inference lies in the state, and what only has another name there.
         let state = need.state == (out.region == region::STATE) || (need.view && !need.state);
         // A result lies apart from its operands, or exactly on one that it may overwrite, or beside it in the same

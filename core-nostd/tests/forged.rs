@@ -154,7 +154,7 @@ fn tensors_and_buffers() {
     assert_eq!(tensor(|t| t.pixel_stride = 2), bad);
     assert_eq!(tensor(|t| t.offset = 1), bad);
     assert_eq!(tensor(|t| t.buffer = 3), bad);
-    assert_eq!(tensor(|t| t.dtype = 200), bad);
+    assert_eq!(tensor(|t| t.kind = 1), bad, "a result of u8");
     let buffer = |change: fn(&mut BufferRecord)| refused(&with_record(&good, section::BUFFERS, 1, change));
     let bad = BlobError::Buffer { index: 1 };
     assert_eq!(buffer(|b| b.offset = 0), bad, "on the row counters");
@@ -193,6 +193,10 @@ fn nodes() {
     assert_eq!(node(1, |h| h.in1 = 0), bad(1, Fault::Operand), "takes one operand");
     assert_eq!(node(1, |h| h.band = 0), bad(1, Fault::Field));
     assert_eq!(node(0, |h| h.band = 4), bad(0, Fault::Placement), "a band that is no divisor of the ring");
+    let lead =
+        |t, kind| refused(&with_record(&good, section::TENSORS, t, |t: &mut carafe::blob::TensorRecord| t.kind = kind));
+    assert_eq!(lead(0, 200), bad(0, Fault::Placement), "a first band of less than no row");
+    assert_eq!(lead(2, 2), BlobError::Tensor { index: 2 }, "bands of an input");
     assert_eq!(node(1, |h| h.flags |= NodeHeader::REDUCTION), bad(1, Fault::Field));
     assert_eq!(node(1, |h| h.op = 999), BlobError::MissingOp { node: 1, op: OpCode(999), version: 1 });
     assert_eq!(node(1, |h| h.version = 2), BlobError::MissingOp { node: 1, op: OpCode::Lut, version: 2 });

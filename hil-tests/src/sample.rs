@@ -87,7 +87,7 @@ impl Sample {
             pixel_stride: c,
             offset: 0,
             zero_point: 0,
-            dtype: DType::I8.code(),
+            kind: DType::I8.code(),
         };
         let buffer = |offset, length, rows| BufferRecord { offset, length, rows, region: 0 };
         let io = |tensor| IoRecord {

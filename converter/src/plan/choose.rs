@@ -7,10 +7,10 @@ use super::{Goal, PlanError, PlanOptions, regions, unfit};
 /// Balanced, and beyond the allowance, one percent of memory has to save one part of so many of a percent of the time.
 const RATE: u32 = 10;
 
-/// One part of so many of the arena is the most that a bargain may add: of inputs that are there as a whole, and of rows
-/// that are pushed.
-const WHOLE: u64 = 3;
-const PUSHED: u64 = 5;
+/// So many percent of the arena are the most that a bargain may add: of inputs that are there as a whole, and of rows that
+/// are pushed.
+const WHOLE: u64 = 40;
+const PUSHED: u64 = 20;
 
 /// Takes a plan, and makes the best of the bytes that it may take.
 pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> Result<Point<'m>, PlanError> {
@@ -44,13 +44,17 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
     };
     // Rows are pushed where memory is short.
     let share = if options.push_rows { PUSHED } else { WHOLE };
-    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full / share } else { 0 };
+    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full * share / 100 } else { 0 };
     // The best bargain of all, if it is beyond the allowance.
     let near = fits.iter().copied().filter(|p| p.bytes() <= farthest).min_by_key(|p| price(p, smallest));
     let far = near.filter(|p| p.bytes() > most).cloned();
     let most = most.min(limit.saturating_sub(regions::state_bytes(&point.net))).max(point.bytes());
     let chosen = match far {
-        Some(p) => p,
+        // It may be on the way to a better one.
+        Some(p) => {
+            let further = frontier.clone().climb(p.clone(), farthest.min(limit), options)?;
+            if price(&further, smallest) < price(&p, smallest) { further } else { p }
+        }
         None if goal == Goal::Size || fast > 0 => point,
         // What is found here depends on the limit, so it is offered only if it is taken.
         None => frontier.clone().climb(point, most, options)?,

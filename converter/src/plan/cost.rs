@@ -14,14 +14,24 @@ const STEP: u64 = 1_500;
 /// Instructions of node `n`, if a step makes `band` rows.
 pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
     let node = net.model.node(n);
+    let height = if net.needs[n].consumes { node.in0.h } else { node.out.h };
+    let (height, band) = (u64::from(height), u64::from(band.max(1)));
+    // The first band may be shorter, and the last.
+    let first = band.saturating_sub(net.demands[n].lead.into()).clamp(1, height.max(1));
+    let (full, rest) = ((height - first) / band, (height - first) % band);
+    let steps = [(1, first), (full, band), (u64::from(rest > 0), rest)];
+    steps.into_iter().filter(|s| s.0 > 0).map(|(times, rows)| times * (STEP + step(net, n, rows))).sum()
+}
+
+/// Instructions of a step of node `n` that makes `band` rows, without those around its kernel.
+fn step(net: &Net<'_>, n: usize, band: u64) -> u64 {
+    let node = net.model.node(n);
     let (y, need) = (&node.out, &net.needs[n]);
-    let band = u64::from(band.max(1));
-    let (height, w) = if need.consumes { (node.in0.h, node.in0.w) } else { (y.h, y.w) };
+    let w = if need.consumes { node.in0.w } else { y.w };
     let (w, c) = (u64::from(w), u64::from(y.c));
-    let steps = u64::from(height).div_ceil(band);
     let pixels = band * w;
     let helium = net.model.cpu == Cpu::Helium;
-    let step = match (node.header.op, ConvRecord::read(node.record)) {
+    match (node.header.op, ConvRecord::read(node.record)) {
         _ if need.view => 0,
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
@@ -39,7 +49,9 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
             let inside = pixels / rows - alone;
             let [threes, twos] = if alone == 0 { tiles(inside) } else { [inside / 3, 0] };
             let [more, rest] = if alone == 0 { [0; 2] } else { tiles(rows * (inside % 3 + alone)) };
-            let lines = if copied { band * u64::from(r.kernel_h) * 90 } else { 0 };
+            // Of a window below another, those lines that are new.
+            let lines = (band - 1) * u64::from(r.stride_h.min(r.kernel_h)) + u64::from(r.kernel_h);
+            let lines = if copied { lines * 90 + band * u64::from(r.kernel_h) * 20 } else { 0 };
             2_000
                 + (rows * threes + more) * (c * (inputs * 17 / 8 + 24) + 3 * inputs)
                 + (rows * twos + rest) * (c * (inputs * 13 / 8 + 24) + 3 * inputs)
@@ -77,7 +89,7 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
                     }
                     _ => (30 + columns * 23 / 4, 25 + band * (12 + w / 2 * 28 + w % 2 * 24)),
                 };
-                800 + 60 * lines + c / 4 * (80 + lines * line + 4 * channel)
+                1_800 + 60 * lines + c / 4 * (80 + lines * line + 4 * channel)
             } else {
                 // Weights are widened, taps are looked for where windows touch the border, pixels are made by fours.
                 taps * c * 3 / 2 + band * 3 * (300 + 20 * taps) + pixels * c * (2 * taps + 6)
@@ -97,8 +109,7 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
         }
         (code, _) if code == OpCode::Dense.0 => u64::from(need.macs) * 3 / 2,
         _ => pixels * c * 10,
-    };
-    steps * (STEP + step)
+    }
 }
 
 /// Tiles of three pixels and of two that make so many: those of `carafe_cpu::Alike`.

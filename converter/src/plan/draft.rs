@@ -91,8 +91,10 @@ fn group(net: &Net<'_>, g: usize, lives: &[Life], ring: u16) -> Block {
         };
         return Block::of(What::Group(g), shape.bytes, 0, lives.iter().enumerate().map(cell));
     }
+    // Row 0 lies in the slot that its lead says.
+    let shift = usize::from(ring) - usize::from(net.lead(g));
     let slot = |slot: usize| {
-        let rows = lives.iter().skip(slot).step_by(usize::from(ring));
+        let rows = lives.iter().skip((slot + shift) % usize::from(ring)).step_by(usize::from(ring));
         Cell {
             bytes: slot as u64 * shape.row..(slot as u64 + 1) * shape.row,
             lives: rows.copied().filter(|l| *l != NEVER).collect(),

@@ -8,7 +8,7 @@ use super::ladder::Ladder;
 use super::net::Net;
 use super::regions::{self, Placement};
 use super::search::{Candidate, Search};
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, lead};
 
 /// Points that are reported.
 const REPORTED: usize = 10;
@@ -17,6 +17,10 @@ const WORTH: u64 = 200;
 /// Limits, in percent of the smallest plan with scratch, up to which ladders are climbed one after the other: greed that
 /// knows its limit finds better plans than greed that does not.
 const STAGES: [u64; 5] = [110, 125, 133, 150, 200];
+
+/// Rows per step of all nodes where further ladders begin: greed that changes a node at a time seldom comes to where all
+/// rings fit each other.
+const ALIKE: [u8; 3] = [2, 3, 4];
 
 /// A plan with its price.
 #[derive(Clone, Debug)]
@@ -67,8 +71,20 @@ impl<'m> Frontier<'m> {
         let mut full = small.clone();
         (0..full.nodes()).for_each(|n| full.set_cap(n, u32::MAX));
         let no_offers = full.offers.iter().all(|&o| o == 0);
-        let start = smallest(full)?;
+        let start = smallest(full.clone())?;
         let mut this = Self { points: vec![start.clone()], full: start.bytes() };
+        for band in ALIKE.into_iter().filter(|_| options.bands.is_none()) {
+            let mut net = full.clone();
+            for n in 0..net.nodes() {
+                let _ = net.useful(n, band) && net.set_band(n, band)?;
+            }
+            lead::choose(&mut net, 0, full.nodes());
+            let point = smallest(net)?;
+            this.add(point.clone());
+            let search = Search::new(options);
+            let ladder = Ladder { search: &search, net: point.net, best: point.plan, limit: u64::MAX };
+            ladder.descend(start.bytes(), |p| this.add(p))?;
+        }
         let limits = STAGES.map(|percent| this.full * percent / 100);
         for limit in limits.into_iter().chain([u64::MAX]) {
             let from = this.within(limit).unwrap_or(&start).clone();

@@ -1,4 +1,5 @@
-//! From a small plan to faster ones: one change after the other, each where it saves the most time per byte.
+//! From a small plan to faster ones: one change after the other, each where it saves the most time per byte. And from a
+//! fast one to smaller ones.
 //!
 //! A change gives nodes of one segment more rows per step, or their kernels more scratch. It leaves other segments as they
 //! are, so it is walked once, and again only when its own segment has changed. The bytes that a walk finds alive say which
@@ -12,6 +13,7 @@ use rayon::prelude::*;
 use super::PlanError;
 use super::draft::Draft;
 use super::frontier::Point;
+use super::lead;
 use super::net::Net;
 use super::pack::ALIGN;
 use super::search::{Candidate, Search};
@@ -21,6 +23,9 @@ use super::segment::Segment;
 const BANDS: [u8; 7] = [2, 3, 4, 5, 6, 7, 8];
 /// Changes that are packed before the best of them is made.
 const PACKED: usize = 4;
+
+/// Nodes in a row whose rows are taken back at once, at most.
+const TOGETHER: usize = 3;
 
 /// Eighths of a search's budget at which a ladder ends.
 const SHARE: u64 = 1;
@@ -43,6 +48,7 @@ impl Change {
                 for &n in nodes {
                     changed |= net.useful(n, *band) && net.set_band(n, *band)?;
                 }
+                lead::choose(net, segment.first, segment.end);
                 Ok(changed)
             }
             Self::Scratch(cap) => {
@@ -87,6 +93,56 @@ impl<'m> Ladder<'_, '_, 'm> {
             trials[s] = self.trials(s)?;
         }
         Ok(())
+    }
+
+    /// Goes down as far as it leads, but not below so many bytes: rows per step are taken back, one node after the other, each
+    /// time where the most memory is saved for its time. `found` gets every plan on the way.
+    pub fn descend(mut self, until: u64, mut found: impl FnMut(Point<'m>)) -> Result<(), PlanError> {
+        while self.best.packing.bytes > until && !self.search.is_over_eighths(SHARE) {
+            let Some((net, next)) = self.back()? else { break };
+            (self.net, self.best) = (net, next);
+            found(Point::new(self.net.clone(), self.best.clone()));
+        }
+        Ok(())
+    }
+
+    /// The best step down.
+    fn back(&self) -> Result<Option<(Net<'m>, Candidate)>, PlanError> {
+        let (now, before) = (self.best.packing.bytes, self.net.time());
+        let floor = self.net.floor().next_multiple_of(ALIGN);
+        let mut lower: Vec<(usize, usize, usize, u8)> = Vec::new();
+        for (s, segment) in self.best.draft.segments.iter().enumerate() {
+            for count in 1..=TOGETHER {
+                let bands = |n: usize| (1..self.net.bands[n]).map(move |band| (s, n, n + count, band));
+                lower.extend((segment.first..(segment.end + 1).saturating_sub(count)).flat_map(bands));
+            }
+        }
+        let pack = |(s, from, to, band): (usize, usize, usize, u8)| {
+            let (mut net, mut segments) = (self.net.clone(), self.best.draft.segments.clone());
+            let (first, end) = (segments[s].first, segments[s].end);
+            let mut changed = false;
+            for n in from..to {
+                changed |= net.bands[n] > band && net.set_band(n, band)?;
+            }
+            if !changed {
+                return Ok(None);
+            }
+            lead::choose(&mut net, first, end);
+            segments[s] = Arc::new(Segment::walk(&net, first, end)?);
+            self.search.spend(segments[s].length.ticks as usize);
+            let draft = Draft::of(&net, segments, self.search.options.grow);
+            let bound = floor + draft.bound();
+            if bound >= now {
+                return Ok(None);
+            }
+            let packed = self.search.pack_again(&net, &self.best, draft, bound);
+            let lost = net.time().saturating_sub(before);
+            Ok((packed.packing.bytes < now).then_some((lost, net, packed)))
+        };
+        let found: Result<Vec<Option<_>>, PlanError> = lower.into_par_iter().map(pack).collect();
+        // The least time for each byte; of equals the fewest bytes.
+        let price = |(lost, _, c): &(u64, Net<'m>, Candidate)| (lost * 1024 / (now - c.packing.bytes), c.packing.bytes);
+        Ok(found?.into_iter().flatten().min_by_key(price).map(|(_, net, c)| (net, c)))
     }
 
     /// All changes of a segment that save time.

@@ -30,6 +30,7 @@ mod draft;
 mod frontier;
 mod jobs;
 mod ladder;
+mod lead;
 mod net;
 mod pack;
 mod regions;
@@ -186,6 +187,8 @@ pub struct Placed {
     pub offset: u32,
     /// Bytes from pixel to pixel.
     pub pixel_stride: u16,
+    /// [`carafe::TensorInfo::lead`].
+    pub lead: u8,
 }
 
 /// A buffer with its lifetime, for reports.
@@ -344,7 +347,8 @@ fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint
     for t in 0..nodes + model.inputs.len() {
         let place = storage.place(t);
         let buffer = buffer_of_group[place.group];
-        plan.tensors.push(Placed { buffer, offset: place.offset, pixel_stride: place.pixel_stride });
+        let lead = net.demands.get(t).map_or(0, |d| d.lead);
+        plan.tensors.push(Placed { buffer, offset: place.offset, pixel_stride: place.pixel_stride, lead });
     }
     for (segment, (scratch_offset, scratch_length)) in best.draft.segments.iter().zip(scratch) {
         let (first, count) = (segment.first as u16, (segment.end - segment.first) as u16);

@@ -7,7 +7,7 @@ use carafe::{Need, NodeId, Window};
 
 use super::cost::instructions;
 use super::storage::{Overwrite, Storage, tensor};
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, lead};
 use crate::lower::Lowered;
 
 /// What a model needs when its nodes make bands of given heights and overwrite given operands.
@@ -111,7 +111,7 @@ impl<'a> Net<'a> {
             })
             .collect();
         let push_rows = options.push_rows;
-        let net = Self {
+        let mut net = Self {
             model,
             push_rows,
             bands,
@@ -125,10 +125,11 @@ impl<'a> Net<'a> {
             spans,
             in_place,
         };
+        lead::choose(&mut net, 0, nodes);
         Ok(net)
     }
 
-    /// Has node `n` make other bands. False, and nothing is changed, if it can't.
+    /// Has node `n` make other bands, which begin where those before did. False, and nothing is changed, if it can't.
     pub fn set_band(&mut self, n: usize, band: u8) -> Result<bool, PlanError> {
         let (before, mut after) = (self.needs[n], need(self.model, n, band)?);
         if before.consumes
@@ -162,6 +163,11 @@ impl<'a> Net<'a> {
 
     pub fn nodes(&self) -> usize {
         self.model.nodes.len()
+    }
+
+    /// Rows that the first band of a group is shorter than the others.
+    pub fn lead(&self, group: usize) -> u8 {
+        self.storage.members(group).first().and_then(|&t| self.demands.get(t)).map_or(0, |d| d.lead)
     }
 
     /// Bytes of row counters in front of the first buffer.

@@ -103,7 +103,8 @@ impl<'a, 'm> Blob<'a, 'm> {
             let (need, demand) = model.need(n).zip(model.demand(n))?;
             let node = model.node(n).ok()?;
             let same = |t: &TensorInfo| {
-                (t.buffer, t.offset, t.pixel_stride) == (node.out.buffer, node.out.offset, node.out.pixel_stride)
+                (t.buffer, t.offset, t.pixel_stride, t.lead)
+                    == (node.out.buffer, node.out.offset, node.out.pixel_stride, node.out.lead)
                     && t.same_shape(&node.out)
             };
             let operands = [Some(node.in0), node.in1];
@@ -156,6 +157,8 @@ struct Rows {
     offset: u32,
     /// Rows of the ring, or 0.
     ring: u16,
+    /// Slots of it before that of row 0.
+    lead: u8,
 }
 
 impl Timeline {
@@ -268,7 +271,8 @@ fn rows_of(model: &Model<'_>, b: u16, tensors: u16) -> Rows {
     // A ring stands for the whole map that passes through it.
     let bytes = if ring == 0 { length.into() } else { rows().map(|(row, h)| row * u64::from(h)).max().unwrap_or(0) };
     let units = Units::of(bytes, rows());
-    Rows { lives: vec![NEVER; units.len()], units, offset, ring }
+    let lead = inside.first().map_or(0, |t| t.lead);
+    Rows { lives: vec![NEVER; units.len()], units, offset, ring, lead }
 }
 
 /// Rows `y0..y1` of a tensor are needed at a tick.
@@ -289,7 +293,7 @@ impl Rows {
             let length = (bytes.end - bytes.start) as u32;
             let at = match usize::from(self.ring) {
                 0 => bytes.start,
-                ring => (unit % ring) as u64 * u64::from(length),
+                ring => ((unit + usize::from(self.lead)) % ring) as u64 * u64::from(length),
             };
             let offset = self.offset.saturating_add(at as u32);
             match uses.last_mut() {

@@ -65,6 +65,28 @@ fn a_reduction_consumes_rows_and_needs_no_map() {
     assert_eq!(accumulator.length, 4 * 9);
 }
 
+/// Two rows of a 3×3 convolution read four. In bands of two that begin at odd rows these are four rows that are there, else
+/// six.
+#[test]
+fn bands_begin_where_their_readers_like_it() {
+    let mut m = model::Model::new(1);
+    let x = m.input(&[1, 17, 6, 3]);
+    let a = m.conv3(x, 4);
+    let b = m.conv3(a, 4);
+    let c = m.conv3(b, 4);
+    let y = m.mean(c, false);
+    m.output(y);
+    let (quant, lowered) = m.lower();
+    let data = inputs(&lowered, 7);
+    let (_, reference) = blob(&lowered, &whole(&lowered));
+    hold_against_float(&quant, &lowered, &reference, &data);
+    let (plan, blob) = blob(&lowered, &PlanOptions { bands: Some(vec![2; lowered.nodes.len()]), ..ONE_SEGMENT });
+    assert_eq!(run(&blob, &data).outputs, run(&reference, &data).outputs);
+    let convs = [0, 1, 2].map(|k| nth(&lowered, OpCode::Conv2d, k));
+    assert_eq!(convs.map(|n| plan.tensors[n].lead), [0, 1, 0]);
+    assert_eq!(convs.map(|n| rows(&plan, n)), [4, 4, 2]);
+}
+
 #[test]
 fn a_join_copies_nothing() {
     let mut m = model::Model::new(2);

@@ -138,7 +138,8 @@ record! {
         version: u8,
         /// [`NodeHeader::SINK`], [`NodeHeader::REDUCTION`].
         flags: u8,
-        /// Rows that one step makes (the last band of a map may be shorter); at least 1.
+        /// Rows that one step makes; at least 1. The last band of a map may be shorter, and the first one is by
+        /// [`crate::TensorInfo::lead`] of the result.
         band: u8,
         /// First operand: a tensor.
         in0: u16,
@@ -186,8 +187,8 @@ record! {
         offset: u16,
         /// Byte of the element that stands for zero; padding is filled with it.
         zero_point: i8,
-        /// [`crate::DType`].
-        dtype: u8,
+        /// Bit 0: [`crate::DType`]. Above: [`crate::TensorInfo::lead`].
+        kind: u8,
     }
 }
 
@@ -326,7 +327,7 @@ mod tests {
             pixel_stride: 7,
             offset: 0x0809,
             zero_point: -2,
-            dtype: 3,
+            kind: 3,
         };
         round_trip(t, 14);
         let mut out = [0u8; 14];

@@ -178,6 +178,8 @@ pub(super) fn produce(
     };
     let words = alike.run.is_multiple_of(4);
     let mut columns = Columns { x, rows, windows, words: column, window };
+    // Where the first line of a window lies among those that are copied.
+    let mut top = 0;
     let mut product = Product { r, weights: weights.bytes, channels, made, put, waiting: 0 };
     // First the tiles of pixels whose windows lie inside, many in one go, then the others, which wait in the columns.
     for alone in [false, true] {
@@ -220,16 +222,27 @@ pub(super) fn produce(
                 let mut taps = Taps::new(list);
                 let first = (from * u32::from(r.stride_w)).wrapping_sub(u32::from(r.pad_left));
                 if line > 0 {
-                    let mut lines = padded.chunks_exact_mut(line);
-                    for ky in 0..r.kernel_h {
+                    // What the window above had is there already: its first lines give way to the new ones.
+                    let (all, down) = (r.kernel_h, r.stride_h);
+                    let slides = r.dilation_h == 1 && down < all;
+                    let first = if slides && oy > y0 { all - down } else { 0 };
+                    let place = |ky: u8| {
+                        let slot = usize::from(top) + usize::from(ky);
+                        line * slot.checked_sub(usize::from(all)).unwrap_or(slot)
+                    };
+                    for ky in first..all {
                         let row = match windows.tap(0, oy, ky, x.h) {
                             Some(row) => Some(rows.row(row)?),
                             None => None,
                         };
-                        pad_line(lines.next()?, row, usize::from(r.pad_left) * pixel, x.zero_point as u8)?;
+                        let to = padded.get_mut(place(ky)..)?.get_mut(..line)?;
+                        pad_line(to, row, usize::from(r.pad_left) * pixel, x.zero_point as u8)?;
                     }
-                    for line in padded.chunks_exact(line).take(usize::from(r.kernel_h)) {
-                        taps.push(line)?;
+                    for ky in 0..all {
+                        taps.push(padded.get(place(ky)..)?.get(..line)?)?;
+                    }
+                    if slides {
+                        top = if top < all - down { top + down } else { top - (all - down) };
                     }
                 }
                 for ky in 0..if line > 0 { 0 } else { r.kernel_h } {

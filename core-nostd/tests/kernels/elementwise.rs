@@ -57,7 +57,7 @@ impl Addition {
             AddRecord { a_multiplier, b_multiplier, out_multiplier, a_shift: 0, b_shift: 0, out_shift, lo, hi };
         // In place, the bands of operand and result fill one ring.
         let f = if let Onto::Operand(_) = self.onto {
-            Frame { before: self.frame.band, beside_out: self.frame.beside_in, ..self.frame }
+            Frame { beside_out: self.frame.beside_in, ..self.frame.in_place() }
         } else {
             self.frame
         };
@@ -102,7 +102,7 @@ fn elementwise(f: &Frame, b: Builder, op: OpCode, fields: Vec<u8>, x: &Map, zero
         return f.unary(b, op, fields, (x.hwc, x.zero_point), (x.hwc, zero_point), Window::SAME, 0);
     }
     let mut b = b;
-    let f = Frame { before: f.band, ..*f };
+    let f = f.in_place();
     let input = f.input(&mut b, x.hwc, x.zero_point);
     let place = f.operand(&mut b, x.hwc, x.zero_point, x.hwc[0], Window::SAME);
     let operand = b.copy(input, place, f.before);
@@ -139,7 +139,7 @@ proptest! {
         let mut m = Builder::default();
         let onto = onto.filter(|&k| k == 0 || !gate);
         // In place, the bands of operand and result fill one ring.
-        let f = if onto.is_some() { Frame { before: f.band, ..f } } else { f };
+        let f = if onto.is_some() { f.in_place() } else { f };
         let inputs = [f.input(&mut m, a.hwc, a.zero_point), f.input(&mut m, small, b.zero_point)];
         let window = if gate { Window::ALL } else { Window::SAME };
         let places = [

@@ -17,6 +17,8 @@ pub struct Frame {
     pub ring_in: Option<usize>,
     /// The result lies in a ring of so many bands.
     pub ring_out: Option<usize>,
+    /// Rows that the first bands of the node before and of the kernel are shorter.
+    pub lead: [usize; 2],
     /// Channels to the left and right of the operand's.
     pub beside_in: [usize; 2],
     /// Channels to the left and right of the result's.
@@ -28,18 +30,19 @@ pub struct Frame {
 pub fn frame() -> impl Strategy<Value = Frame> {
     let beside = || prop_oneof![Just([0, 0]), [0usize..3, 0usize..3]];
     (
-        (1usize..4, 1usize..4),
+        (1usize..4, 1usize..4).prop_flat_map(|(before, band)| (Just(before), Just(band), 0..before, 0..band)),
         proptest::option::of(0usize..3),
         proptest::option::of(1usize..3),
         beside(),
         beside(),
         proptest::option::of(0usize..2),
     )
-        .prop_map(|((before, band), ring_in, ring_out, beside_in, beside_out, push)| Frame {
+        .prop_map(|((before, band, lead_in, lead_out), ring_in, ring_out, beside_in, beside_out, push)| Frame {
             before,
             band,
             ring_in,
             ring_out,
+            lead: [lead_in, lead_out],
             beside_in,
             beside_out,
             push,
@@ -61,29 +64,37 @@ impl Frame {
     /// Rows that a ring of the operand needs at least: those of a band of the kernel, and what the node before makes
     /// beyond them.
     fn held(&self, h: usize, out_h: usize, window: Window) -> usize {
-        let most = (0..out_h).step_by(self.band).map(|y0| {
-            let (lo, hi) = window.rows(y0 as u16, (y0 + self.band).min(out_h) as u16, h as u16);
+        let first = self.band - self.lead[1];
+        let bands = std::iter::once((0, first)).chain((first..out_h).step_by(self.band).map(|y0| (y0, y0 + self.band)));
+        let most = bands.map(|(y0, y1)| {
+            let (lo, hi) = window.rows(y0 as u16, y1.min(out_h) as u16, h as u16);
             usize::from(hi - lo)
         });
         let most = most.max().unwrap_or(1).max(1) + self.before - 1 + self.ring_in.unwrap_or(0);
         most.next_multiple_of(self.before)
     }
 
+    /// The bands of operand and result are the same.
+    pub fn in_place(&self) -> Self {
+        Self { before: self.band, lead: [self.lead[1]; 2], ..*self }
+    }
+
     /// A place for the operand.
     pub fn operand(&self, b: &mut Builder, hwc: [usize; 3], zero_point: i8, out_h: usize, window: Window) -> Place {
         let rows = if self.ring_in.is_some() { self.held(hwc[0], out_h, window) } else { 0 };
-        Self::beside(b, hwc, zero_point, rows, self.beside_in)
+        Place { lead: self.lead[0] as u8, ..Self::beside(b, hwc, zero_point, rows, self.beside_in) }
     }
 
     /// A place for the result.
     pub fn result(&self, b: &mut Builder, hwc: [usize; 3], zero_point: i8) -> Place {
         let rows = self.ring_out.map_or(0, |n| n * self.band);
-        Self::beside(b, hwc, zero_point, rows, self.beside_out)
+        Place { lead: self.lead[1] as u8, ..Self::beside(b, hwc, zero_point, rows, self.beside_out) }
     }
 
     /// Copies a result to an output of the model.
     pub fn output(&self, b: &mut Builder, from: From, hwc: [usize; 3], zero_point: i8) {
-        let place = b.alone(hwc, zero_point, 0);
+        // In the same bands: a ring of the result holds no more.
+        let place = Place { lead: self.lead[1] as u8, ..b.alone(hwc, zero_point, 0) };
         let copied = b.copy(from, place, self.band);
         b.output(copied);
     }

@@ -17,10 +17,10 @@ proptest! {
         let widths = [c, more[0], more[1]];
         let wide: usize = widths.iter().sum();
         // One band for all, so that the ring is a multiple of it.
-        let f = Frame { before: f.band, ..f };
+        let f = f.in_place();
         let rows = f.ring_in.map_or(0, |more| f.band * (1 + more));
         let mut b = Builder::default();
-        let whole = b.slice([h, w, wide], x.zero_point, rows, wide, 0);
+        let whole = Place { lead: f.lead[1] as u8, ..b.slice([h, w, wide], x.zero_point, rows, wide, 0) };
         let mut parts = Vec::new();
         let mut data = Vec::new();
         let mut offset = 0;
@@ -52,10 +52,10 @@ proptest! {
         let to = [[h, w * c, 1], [h, 1, w * c], [1, 1, h * w * c], [w, h, c]][which];
         let mut b = Builder::default();
         let same = to[0] == h;
-        let f = Frame { before: f.band, ring_in: f.ring_in.filter(|_| same), ..f };
+        let f = Frame { ring_in: f.ring_in.filter(|_| same), ..f.in_place() };
         let rows = f.ring_in.map_or(0, |more| f.band * (1 + more));
         let input = f.input(&mut b, x.hwc, x.zero_point);
-        let place = b.alone(x.hwc, x.zero_point, rows);
+        let place = Place { lead: f.lead[1] as u8, ..b.alone(x.hwc, x.zero_point, rows) };
         let copied = b.copy(input, place, f.before);
         let reshaped = b.node(OpCode::Reshape, vec![], &[copied], Place { hwc: to, pixel_stride: to[2], ..place }, f.band);
         f.output(&mut b, reshaped, to, x.zero_point);

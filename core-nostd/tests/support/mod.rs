@@ -41,6 +41,7 @@ pub struct Place {
     pub buffer: u16,
     pub pixel_stride: usize,
     pub offset: u16,
+    pub lead: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -155,7 +156,8 @@ impl Builder {
     pub fn slice(&mut self, hwc: [usize; 3], zero_point: i8, rows: usize, wide: usize, offset: usize) -> Place {
         let held = if rows == 0 { hwc[0] } else { rows };
         self.buffers.push(((held * hwc[1] * wide) as u32, rows as u16));
-        Place { hwc, zero_point, buffer: self.buffers.len() as u16 - 1, pixel_stride: wide, offset: offset as u16 }
+        let buffer = self.buffers.len() as u16 - 1;
+        Place { hwc, zero_point, buffer, pixel_stride: wide, offset: offset as u16, lead: 0 }
     }
 
     /// Moves the buffer of a tensor to another region.
@@ -241,7 +243,7 @@ impl Builder {
             pixel_stride: p.pixel_stride as u16,
             offset: p.offset,
             zero_point: p.zero_point,
-            dtype: 0,
+            kind: p.lead << 1,
         };
         let io = |t: usize| {
             let [h, w, c] = places[t].hwc.map(|x| x as u16);
