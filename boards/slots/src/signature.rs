@@ -148,8 +148,7 @@ mod verifying {
             if number.ge(&ORDER) {
                 return Err(SignatureError::Wrong);
             }
-            let key = salty::PublicKey::try_from(&self.0).map_err(|_| SignatureError::Wrong)?;
-            key.verify(blob, &salty::Signature::from(&trailer.signature)).map_err(|_| SignatureError::Wrong)
+            if crate::ed25519::verify(&self.0, blob, &trailer.signature) { Ok(()) } else { Err(SignatureError::Wrong) }
         }
     }
 
