@@ -7,6 +7,8 @@ mod commands;
 mod conversion;
 mod data_args;
 mod demo;
+#[cfg(test)]
+mod docs;
 mod failure;
 mod files;
 mod inputs;

@@ -146,7 +146,9 @@ pub fn build(board: &'static Board, blob: &[u8], flavor: Flavor) -> Result<Progr
     if !fs::read(&model).is_ok_and(|old| old == blob) {
         fs::write(&model, blob).map_err(|e| file(&model, e))?;
     }
-    let made = firmware::cargo_build(CRATE, target, profile, features, &[(VARIABLE, &model)]).map_err(fail)?;
+    let programs = [COUNT, PROFILE, IDLE];
+    let variables: &[(&str, &Path)] = &[(VARIABLE, &model)];
+    let made = firmware::cargo_build(CRATE, target, profile, features, variables, &programs).map_err(fail)?;
     let take = |name: &str| {
         let to = folder.join(name);
         fs::copy(made.join(name), &to).map_err(|e| file(&made.join(name), e))?;

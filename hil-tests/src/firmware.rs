@@ -1,6 +1,7 @@
 //! Building a board's firmware from the checkout.
 
 use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,7 +36,7 @@ pub fn build(board: &Board) -> Result<PathBuf, Error> {
     build_with(board, &[])
 }
 
-/// As [`build`], with features of the firmware's crate. Such a firmware lies in a folder of its own: a test build never
+/// As [`build`], with features of the firmware's crate. Such a firmware lies in a place of its own: a test build never
 /// takes the place of the board's proper firmware.
 ///
 /// # Errors
@@ -66,9 +67,9 @@ fn build_in(board: &Board, features: &[&str], environment: &[(&str, &Path)]) -> 
             folder.display()
         )));
     }
-    let made = cargo_build(firmware.crate_path, target, RELEASE, features, environment).map_err(fail)?;
-    let elf = made.join(firmware.binary);
-    if elf.exists() { Ok(elf) } else { Err(fail(format!("cargo made no {}", elf.display()))) }
+    let programs = [firmware.binary];
+    let made = cargo_build(firmware.crate_path, target, RELEASE, features, environment, &programs).map_err(fail)?;
+    Ok(made.join(firmware.binary))
 }
 
 /// As [`build`], with logs (the feature `log` of the firmware's crate).
@@ -99,21 +100,28 @@ fn no_firmware(board: &Board) -> String {
 /// Cargo's profile for firmware.
 pub(crate) const RELEASE: &str = "release";
 
-/// Builds a firmware crate, with further variables in cargo's environment. Gives the folder that its
-/// programs are in, or what went wrong, and the remedy.
+/// Builds a firmware crate, with further variables in cargo's environment. Gives the folder that these
+/// programs of it are in, or what went wrong, and the remedy.
+///
+/// What crates have in common is compiled once, whatever their features are, so cargo has one folder for all of them. The
+/// programs are taken from there to a folder for these features before another build may replace them.
 pub(crate) fn cargo_build(
     crate_path: &str,
     target: Target,
     profile: &str,
     features: &[&str],
     environment: &[(&str, &Path)],
+    programs: &[&str],
 ) -> Result<PathBuf, String> {
     has_target(target)?;
     let features = features.join(",");
-    let mut folder = target_dir().join(subfolder(target));
-    if !features.is_empty() {
-        folder.push(&features);
-    }
+    let all = target_dir();
+    let folder = all.join(subfolder(target));
+    let taken = all.join("programs").join(target.triple).join(profile).join(&features);
+    let failed = |what: &Path, error: std::io::Error| format!("{}: {error}", what.display());
+    fs::create_dir_all(&taken).map_err(|error| failed(&taken, error))?;
+    let lock = all.join("lock");
+    let held = File::create(&lock).and_then(|held| held.lock().map(|()| held)).map_err(|error| failed(&lock, error))?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command.args(["build", "--profile", profile, "--locked", "--features", &features]);
@@ -131,7 +139,15 @@ pub(crate) fn cargo_build(
     if !status.success() {
         return Err(format!("cargo failed in {crate_path} (see above)"));
     }
-    Ok(folder.join(target.triple).join(profile))
+    let made = folder.join(target.triple).join(profile);
+    for program in programs {
+        // An emulator may be about to read the one that is there.
+        let (from, new, to) = (made.join(program), taken.join(format!("{program}.new")), taken.join(program));
+        fs::copy(&from, &new).map_err(|error| failed(&from, error))?;
+        fs::rename(&new, &to).map_err(|error| failed(&to, error))?;
+    }
+    drop(held);
+    Ok(taken)
 }
 
 /// Tells cargo what to compile for, and keeps from it what the environment says of other code.

@@ -14,11 +14,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use carafe_boards::{Availability, How};
-use carafe_hil::protocol::{MAX_DATA, Observe};
+use carafe_hil::protocol::{MAX_DATA, Observe, SlotState};
 use carafe_hil::sample::Sample;
 use carafe_hil::{BAUD, Case, Error, Host, LayerDiff, PortName, SerialBoard, Target, firmware};
+use carafe_runner::carafe_slots::{RamFlash, Slots};
 use carafe_runner::{Clock, Counter, CounterKind, Ending, Identity, Memory, NoStack, Runner, carafe};
-use common::{LIMIT, Noise, computes, stands_bad_transfers, stands_noise};
+use common::{FLASH, LIMIT, Noise, computes, stands_bad_transfers, stands_noise};
 use serialport::{SerialPort, TTYPort};
 
 /// The board that QEMU has.
@@ -99,11 +100,13 @@ impl Desk {
         let mut line = Line { master, mood: Arc::clone(&mood) };
         let thread = thread::spawn(move || {
             let (mut front, mut back, mut arena) = (vec![0; 16 << 10], vec![0; 16 << 10], vec![0; 64 << 10]);
+            let mut flash = vec![0xFF; FLASH];
             loop {
                 let memory = Memory { banks: [&mut front, &mut back], arena: &mut arena };
+                let slots = Slots::new(RamFlash::<4, 1024>::new(&mut flash), 0, FLASH as u32 / 2).ok();
                 let identity = Identity { board: REAL, cpu: "host" };
                 let runner = Runner::new(identity, carafe::ops::ALL, &mut line, Ticks(0), NoStack, memory);
-                if runner.serve() != Ending::Restart {
+                if runner.with_slots(slots).serve() != Ending::Restart {
                     break;
                 }
             }
@@ -158,6 +161,30 @@ fn a_board_behind_a_port_runs_models() {
     computes(board.client().unwrap(), &sample, 5);
     stands_noise(board.client().unwrap(), 200, 3);
     stands_bad_transfers(board.client().unwrap(), 16 << 10);
+}
+
+#[test]
+fn a_board_behind_a_port_takes_models_into_its_flash() {
+    let desk = Desk::new();
+    let (old, new) = (Sample::new(9, 40, 3, 5), Sample::new(9, 40, 3, 77));
+    for (sample, slot) in [(old, 0), (new, 1)] {
+        let mut board = SerialBoard::open(REAL, desk.port.clone()).unwrap();
+        let client = board.client().unwrap();
+        let (file, mut arrived) = (sample.golden_blob(true), Vec::new());
+        let slots = client.flash(&file, &mut |done, _| arrived.push(done)).unwrap();
+        assert_eq!(slots.slots[usize::from(slot)].state, SlotState::Trial(0));
+        assert_eq!((arrived.first(), arrived.last()), (Some(&0), Some(&file.len())));
+        client.restart().unwrap();
+        assert_eq!(client.slots().unwrap().running, Some(slot));
+        computes(client, &sample, 3);
+        assert_eq!(client.confirm().unwrap().slots[usize::from(slot)].state, SlotState::Good);
+    }
+    // What fails its check there leaves the other one.
+    let mut board = SerialBoard::open(REAL, desk.port.clone()).unwrap();
+    let client = board.client().unwrap();
+    assert!(matches!(client.flash(&old.golden_blob(false), &mut |_, _| ()), Err(Error::Refused { .. })));
+    client.restart().unwrap();
+    computes(client, &new, 5);
 }
 
 #[test]

@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Build::new("{{carafe}}/examples/digits/digits.xml")
         .calibration("{{carafe}}/examples/digits/calib.npz")
         .labels("{{carafe}}/examples/digits/labels.txt")
+        .name("model")
         .run();
 
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);

@@ -1,16 +1,16 @@
 //! `cargo xtask lint`: clippy on what stands outside the workspace, for the targets that it is built for.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use carafe_boards::{How, Target};
 use carafe_hil::firmware;
 
 use crate::size;
 use crate::workspace::{EXAMPLES, Workspace, boards_with_firmware, is_real, succeeds};
 
-/// The programs of `carafe bench`, and the variable that gives them a model.
+/// The programs of `carafe bench`, and the variable that gives them a model: they do not compile without one.
 const BENCH: (&str, &str) = ("boards/bench", "CARAFE_BENCH_MODEL");
+/// Which one does not matter. This is one that examples embed.
+const MODEL: &str = "examples/sensors/digits.carafe";
 
 /// A crate as one target has it.
 struct Build {
@@ -24,14 +24,13 @@ struct Build {
 
 /// True if clippy has nothing to say.
 pub fn lint(workspace: &Workspace) -> Result<bool> {
-    let model = model(workspace)?;
     let mut clean = true;
     for build in builds() {
         let cpu = build.target.cpu.map_or(String::new(), |cpu| format!(", {cpu}"));
         eprintln!("clippy on {} for {}{cpu}", build.crate_path, build.target.triple);
         match firmware::missing(build.target).filter(|_| build.target.build_std) {
             Some(why_not) => eprintln!("skipped: {why_not}"),
-            None => clean &= build.clippy(workspace, &model)?,
+            None => clean &= build.clippy(workspace)?,
         }
     }
     Ok(clean)
@@ -51,27 +50,17 @@ fn builds() -> Vec<Build> {
 }
 
 impl Build {
-    fn clippy(&self, workspace: &Workspace, model: &Path) -> Result<bool> {
+    fn clippy(&self, workspace: &Workspace) -> Result<bool> {
         let mut command = workspace.cargo();
         command.current_dir(workspace.root.join(self.crate_path));
         command.args(["clippy", "--quiet", "--release", "--locked", "--target-dir"]);
-        // A folder for each: features of one are not those of another.
-        command.arg(workspace.firmware_dir(self.target).join(self.feature.unwrap_or_default()));
+        command.arg(workspace.firmware_dir(self.target));
         command.args(self.feature.map(|feature| ["--features", feature]).into_iter().flatten());
         command.args(EXAMPLES.into_iter().filter(|_| self.examples));
         firmware::set_target(&mut command, self.target);
-        command.args(["--", "-D", "warnings"]).env(BENCH.1, model);
+        command.args(["--", "-D", "warnings"]).env(BENCH.1, workspace.root.join(MODEL));
         succeeds(&mut command)
     }
-}
-
-/// The programs of `bench` do not compile without a model: the bundled one, converted.
-fn model(workspace: &Workspace) -> Result<PathBuf> {
-    let blob = workspace.target_dir.join("lint.carafe");
-    let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "carafe-cli", "--", "convert", "examples/digits/digits.xml"]);
-    command.args(["--calibration", "examples/digits/calib.npz", "--output"]).arg(&blob);
-    if succeeds(&mut command)? { Ok(blob) } else { bail!("`carafe convert` failed on the bundled model") }
 }
 
 #[cfg(test)]

@@ -17,12 +17,14 @@ const SYSRESETREQ: u32 = 0x05FA_0004;
 
 /// Resets the board: memory that the program does not write when it starts stays as it is.
 pub fn restart() -> ! {
+    // Once: the emulator restarts a while later, and would do so again for what is asked for meanwhile.
+    // SAFETY: every Cortex-M has the register.
+    #[allow(unsafe_code)]
+    unsafe {
+        AIRCR.write_volatile(SYSRESETREQ);
+    }
     loop {
-        // SAFETY: every Cortex-M has the register.
-        #[allow(unsafe_code)]
-        unsafe {
-            AIRCR.write_volatile(SYSRESETREQ);
-        }
+        core::hint::spin_loop();
     }
 }
 

@@ -99,16 +99,6 @@ impl Given<'static> {
     }
 }
 
-/// Whose models are taken: the public key as `carafe keygen` prints it.
-#[cfg(feature = "signed")]
-const KEY: carafe_runner::carafe_slots::Key = {
-    let digits = env!("CARAFE_PUBLIC_KEY", "set CARAFE_PUBLIC_KEY to the 64 digits that `carafe keygen` prints");
-    match carafe_runner::carafe_slots::Key::from_hex(digits) {
-        Some(key) => key,
-        None => panic!("CARAFE_PUBLIC_KEY has to be 64 hexadecimal digits, as `carafe keygen` prints them"),
-    }
-};
-
 /// Serves the link until the host asks to leave. True if it asks to leave well. `file` names the host's file in which
 /// flash outlives the emulator.
 pub fn serve<L: Read + Write, T: Timer>(
@@ -127,7 +117,7 @@ pub fn serve<L: Read + Write, T: Timer>(
     let slots = file.filter(|_| !memory.flash.is_empty()).and_then(|file| flash::slots(memory.flash, file));
     let runner = Runner::new(identity, ops, link, clock, Watched::default(), memory.models).with_slots(slots);
     #[cfg(feature = "signed")]
-    let runner = runner.with_key(KEY);
+    let runner = runner.with_key(carafe_runner::carafe_slots::key!());
     let runner = match log {
         Some(take) => runner.logging(take),
         None => runner,

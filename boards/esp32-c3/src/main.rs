@@ -53,7 +53,7 @@ fn main() -> ! {
     let slots = Slots::new(FlashStorage::new(p.FLASH), SLOTS.0, SLOTS.1);
     let runner = Runner::new(IDENTITY, ALL, Steady(uart), Timer, Painted::default(), memory).with_slots(slots.ok());
     #[cfg(feature = "signed")]
-    let runner = runner.with_key(carafe_kit::key!());
+    let runner = runner.with_key(carafe_runner::carafe_slots::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
     // The last answer leaves first.

@@ -20,20 +20,3 @@ pub use arm::{Pause, restart, tick, wait};
 pub use link::Steady;
 pub use room::Room;
 pub use stack::Painted;
-
-/// Whose models are taken: the public key as `carafe keygen` prints it, from the environment of the build.
-#[macro_export]
-macro_rules! key {
-    () => {{
-        const DIGITS: &str =
-            env!("CARAFE_PUBLIC_KEY", "set CARAFE_PUBLIC_KEY to the 64 digits that `carafe keygen` prints");
-        const KEY: $crate::runner::carafe_slots::Key = match $crate::runner::carafe_slots::Key::from_hex(DIGITS) {
-            Some(key) => key,
-            None => panic!("CARAFE_PUBLIC_KEY has to be 64 hexadecimal digits, as `carafe keygen` prints them"),
-        };
-        KEY
-    }};
-}
-
-#[doc(hidden)]
-pub use carafe_runner as runner;

@@ -66,7 +66,7 @@ fn main() -> ! {
     let slots = Slots::new(flash::Ecc(Flash::new_blocking(p.FLASH)), SLOTS.0, SLOTS.1);
     let runner = Runner::new(IDENTITY, ALL, Steady(uart), clock, Painted::default(), memory).with_slots(slots.ok());
     #[cfg(feature = "signed")]
-    let runner = runner.with_key(carafe_kit::key!());
+    let runner = runner.with_key(carafe_runner::carafe_slots::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
     restart(HZ)

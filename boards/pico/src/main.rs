@@ -63,7 +63,7 @@ fn main() -> ! {
     let runner = Runner::new(IDENTITY, ALL, Steady(uart), Timer, Painted::default(), memory)
         .with_slots(Slots::new(flash, SLOTS.0, SLOTS.1).ok());
     #[cfg(feature = "signed")]
-    let runner = runner.with_key(carafe_kit::key!());
+    let runner = runner.with_key(carafe_runner::carafe_slots::key!());
     // Whatever ends it, a fresh start is the answer.
     runner.serve();
     restart(HZ)

@@ -24,6 +24,8 @@
 extern crate std;
 
 mod boot;
+#[cfg(feature = "signed")]
+mod ed25519;
 mod flash;
 mod golden;
 mod layout;

@@ -58,6 +58,22 @@ impl Trailer {
 #[cfg(feature = "signed")]
 pub use verifying::{Key, SignatureError};
 
+/// The key whose models a firmware takes, as `carafe keygen` prints it, from the environment of the build: the variable
+/// `CARAFE_PUBLIC_KEY`, of the crate that this stands in.
+#[cfg(feature = "signed")]
+#[macro_export]
+macro_rules! key {
+    () => {{
+        const DIGITS: &str =
+            env!("CARAFE_PUBLIC_KEY", "set CARAFE_PUBLIC_KEY to the 64 digits that `carafe keygen` prints");
+        const KEY: $crate::Key = match $crate::Key::from_hex(DIGITS) {
+            Some(key) => key,
+            None => panic!("CARAFE_PUBLIC_KEY has to be 64 hexadecimal digits, as `carafe keygen` prints them"),
+        };
+        KEY
+    }};
+}
+
 #[cfg(feature = "signed")]
 mod verifying {
     use super::{KeyId, Trailer};
@@ -132,8 +148,7 @@ mod verifying {
             if number.ge(&ORDER) {
                 return Err(SignatureError::Wrong);
             }
-            let key = salty::PublicKey::try_from(&self.0).map_err(|_| SignatureError::Wrong)?;
-            key.verify(blob, &salty::Signature::from(&trailer.signature)).map_err(|_| SignatureError::Wrong)
+            if crate::ed25519::verify(&self.0, blob, &trailer.signature) { Ok(()) } else { Err(SignatureError::Wrong) }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use carafe_boards::Availability;
+
 use crate::board::emulator;
 use crate::common::{Folder, blob, carafe, digits};
 
@@ -48,6 +50,11 @@ fn flash_says_what_it_lacks() {
     carafe(["flash", &blob()]).fails(2, &["--board", "--chip"]);
     carafe(["flash", &blob(), "--board", "host"]).fails(1, &["host", "carafe run"]);
     carafe(["flash", &blob(), "--board", "qemu-mps2-an386", "--chip", "nRF52840_xxAA"]).fails(2, &["emulated"]);
+    if let Availability::Available = carafe_boards::find("qemu-leon3").unwrap().availability() {
+        let image = folder.at("x.img");
+        carafe(["flash", "--status", "--board", "qemu-leon3", "--flash-image", &image])
+            .fails(2, &["no files", "leave"]);
+    }
     carafe(["flash", &folder.write("x.carafe", "nothing"), "--board", "qemu-mps2-an386"]).fails(1, &["x.carafe"]);
     let without = carafe(["flash", &blob(), "--chip", "nRF52840_xxAA", "--slots", "0x1000:0x1000"]);
     if cfg!(feature = "probe") {

@@ -1,6 +1,7 @@
 //! The program as its user has it: started with arguments, judged by its output, its exit code, and the files it leaves.
 
 mod board;
+mod boards;
 mod common;
 mod demo;
 mod errors;

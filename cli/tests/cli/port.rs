@@ -65,7 +65,22 @@ fn a_board_behind_a_port_gives_the_bits_of_the_host() {
         assert_eq!((&found["source"], &found["instructions"]), (&"link".into(), &serde_json::Value::Null));
         assert!(found["ticks"].as_u64().unwrap() > 0, "{found}");
     }
-    carafe(["flash", "--status", "--board", BOARD, "--port", port]).ok();
+    let flash = |more: &[&str]| {
+        let at = ["--board", BOARD, "--port", port, "--json"];
+        carafe(["flash"].into_iter().chain(more.iter().copied()).chain(at)).ok().json()
+    };
+    let is = |flashed: &serde_json::Value, outcome: &str, running: Option<&str>| {
+        assert_eq!((flashed["outcome"].as_str(), flashed["running"].as_str()), (Some(outcome), running), "{flashed}");
+    };
+    is(&flash(&["--status"]), "status", None);
+    is(&flash(&[&file]), "confirmed", Some("A"));
+    is(&flash(&[&file]), "already", Some("A"));
+    is(&flash(&[&file, "--force", "--no-confirm"]), "trial", Some("B"));
+    // To look at it is no start, and no further trial.
+    let status = flash(&["--status"]);
+    is(&status, "status", Some("B"));
+    assert_eq!(status["slots"][1]["trials"].as_u64(), Some(1));
+    is(&flash(&["--revert"]), "reverted", Some("A"));
     let wrong = carafe(["run", &file, "--input", &image, "--board", "pico", "--port", port]);
     wrong.fails(1, &["pico", port, &format!("the firmware of {BOARD} answers")]);
 }

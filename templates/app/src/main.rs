@@ -9,7 +9,7 @@ mod sensor;
 use board::Board;
 use sensor::Sensor;
 
-carafe_macros::include_model!(mod net = concat!(env!("OUT_DIR"), "/digits.carafe"));
+carafe_macros::include_model!(mod net = concat!(env!("OUT_DIR"), "/model.carafe"));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use carafe_boards::{Board, Target};
+use carafe_hil::firmware;
 
 use crate::workspace::{Workspace, boards_with_firmware, is_real};
 use elf::Program;
@@ -45,6 +46,9 @@ const MEASURED: [(&str, &str, &str); 6] = [
 ];
 /// The one that ops are measured against.
 const EMPTY: &str = "empty";
+/// A board whose firmware is looked at once more as it is built for signed models, and the key: that of the tests, so that
+/// nothing is built for this alone.
+const SIGNED: (&str, &str) = ("qemu-mps2-an386", "197f6b23e16c8532c6abc838facd5ea789be0c76b2920334039bfa8b3d368d61");
 /// The program with one op, and the variable that names it.
 const OP: (&str, &str) = ("op", "CARAFE_SIZE_OP");
 
@@ -85,6 +89,8 @@ pub fn measure(workspace: &Workspace, top: usize) -> Result<Report> {
             checks.push(PanicCheck::of(board.name.to_owned(), program));
         }
     })?;
+    let signed = firmware::build_signed(carafe_boards::find(SIGNED.0)?, SIGNED.1)?;
+    checks.push(PanicCheck::of(format!("{}, for signed models", SIGNED.0), &read(&signed)?));
     let exceeded = exceeded(&builds, &ops);
     let ok = exceeded.is_empty() && checks.iter().all(|check| check.found.is_empty());
     Ok(Report { targets: TARGETS, builds, ops, firmware, left_out, exceeded, panic_checks: checks, ok })
@@ -96,15 +102,15 @@ pub fn firmware_sizes(
     mut show: impl FnMut(&Board, &Program),
 ) -> Result<(Vec<FirmwareSize>, Vec<String>)> {
     let (mut sizes, mut left_out) = (Vec::new(), Vec::new());
-    for (board, firmware, target) in boards_with_firmware() {
+    for (board, of_board, target) in boards_with_firmware() {
         // What all else needs, too, is not left out: to build without it fails.
-        if let Some(why_not) = carafe_hil::firmware::missing(target).filter(|_| target.build_std) {
+        if let Some(why_not) = firmware::missing(target).filter(|_| target.build_std) {
             left_out.push(format!("firmware of {}: {why_not}", board.name));
             continue;
         }
-        eprintln!("building {}", firmware.crate_path);
-        let folder = workspace.build_firmware(firmware.crate_path, target, "release", &[])?;
-        let program = read(&folder.join(firmware.binary))?;
+        eprintln!("building {}", of_board.crate_path);
+        let folder = workspace.build_firmware(of_board.crate_path, target, "release", &[])?;
+        let program = read(&folder.join(of_board.binary))?;
         show(board, &program);
         sizes.push(FirmwareSize {
             board: board.name,

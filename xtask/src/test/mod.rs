@@ -20,6 +20,10 @@ use summary::{Skip, Step, Summary};
 /// The device's crates: those that build without an operating system.
 const DEVICE_CRATES: [&str; 5] = ["carafe-cpu", "carafe", "carafe-protocol", "carafe-runner", "carafe-vector-engine"];
 
+/// Why the tests of the feature `probe` are none of these, and how they are run.
+const PROBE: &str =
+    "probe-rs takes minutes to build; run them by: cargo test -p carafe-hil --features probe --lib probe";
+
 /// Sets up, and runs everything. True if nothing failed.
 pub fn test(workspace: &Workspace) -> Result<bool> {
     heading("setup");
@@ -28,11 +32,11 @@ pub fn test(workspace: &Workspace) -> Result<bool> {
     let mut summary = Summary::default();
     for target in setup::firmware_targets() {
         let name = format!("device crates for {}", target.triple);
-        summary.step(name, can_build(target), || build_device_crates(workspace, target, &[]));
+        summary.step(name, can_build(target), || check_device_crates(workspace, target, &[]));
     }
     if let Some(&target) = setup::firmware_targets().iter().find(|target| !target.build_std) {
         summary.step(format!("device crates with defmt for {}", target.triple), can_build(target), || {
-            build_device_crates(
+            check_device_crates(
                 workspace,
                 target,
                 &["--features", "carafe/defmt,carafe-protocol/defmt,carafe-runner/defmt"],
@@ -56,6 +60,7 @@ pub fn test(workspace: &Workspace) -> Result<bool> {
         Ok(if report.ok { Ok(()) } else { Err("something is too large, or a firmware can panic".to_owned()) })
     });
     summary.add(workspace_tests(workspace)?);
+    summary.step("debug probes by probe-rs".to_owned(), Err(PROBE.to_owned()), || Ok(Ok(())));
     let version = &workspace.rust_version;
     let needs = if setup::has_toolchain(version) { Ok(()) } else { Err(format!("Rust {version} is not installed")) };
     summary.step(format!("everything checks with Rust {version}"), needs, || {
@@ -121,9 +126,10 @@ fn passes(command: &mut Command) -> Result<Verdict> {
     })
 }
 
-fn build_device_crates(workspace: &Workspace, target: Target, features: &[&str]) -> Result<Verdict> {
+/// Without making code of them: the firmware of boards does that, for each of these targets.
+fn check_device_crates(workspace: &Workspace, target: Target, features: &[&str]) -> Result<Verdict> {
     let mut command = workspace.cargo();
-    command.args(["build", "--quiet", "--lib", "--no-default-features"]).args(features);
+    command.args(["check", "--quiet", "--lib", "--no-default-features"]).args(features);
     if target.build_std {
         command.arg("--target-dir").arg(workspace.firmware_dir(target));
     }

@@ -3,12 +3,13 @@
 use super::core;
 use super::table::{NONE, Table, count, maybe, ratio};
 use crate::bench::measured::{Measured, Model};
+use crate::bench::peers;
 use crate::bench::tool::Counted;
 
 /// The models that are shown so.
 const SHOWN: [&str; 2] = ["resnet8", "vww"];
 
-/// A table for each of them, with every core.
+/// A table for each of them, with the cores that have loops of their own.
 pub fn section(measured: &Measured) -> Option<String> {
     let shown: Vec<&Model> = measured.models.iter().filter(|model| SHOWN.contains(&model.name)).collect();
     if shown.iter().all(|model| counted(model).is_empty()) {
@@ -24,9 +25,10 @@ pub fn section(measured: &Measured) -> Option<String> {
     Some(text)
 }
 
-/// The cores that were measured, and what they say.
+/// The cores that have loops of their own and were measured, and what they say.
 fn counted(model: &Model) -> Vec<(&'static str, &Counted)> {
-    model.cores.iter().filter_map(|on| Some((on.cpu, on.counted.as_ref()?))).collect()
+    let cores = model.cores.iter().filter(|on| peers::has(on.cpu));
+    cores.filter_map(|on| Some((on.cpu, on.counted.as_ref()?))).collect()
 }
 
 fn table(model: &Model) -> String {
