@@ -12,14 +12,15 @@
 //! ```
 //!
 //! Cargo compiles build scripts without optimisation, and the converter runs the float model on all calibration samples.
-//! Have it optimised, in the `Cargo.toml` of the firmware:
+//! Have those crates optimised that compute, in the `Cargo.toml` of the firmware, and the same of the profile `dev`; all
+//! others would take minutes more to build:
 //!
 //! ```toml
-//! [profile.dev.build-override]
-//! opt-level = 3
-//!
-//! [profile.release.build-override]
-//! opt-level = 3
+//! [profile.release.package]
+//! carafe-converter.opt-level = 1
+//! carafe-graph.opt-level = 3
+//! carafe-quantizer.opt-level = 2
+//! matrixmultiply.opt-level = 3
 //! ```
 
 use std::ffi::OsString;
