@@ -4,6 +4,8 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "log")]
+mod log;
 #[cfg(feature = "runner")]
 mod memory;
 mod timer;
@@ -12,7 +14,7 @@ mod uart;
 
 pub use carafe_emulated::semihosting::print;
 #[cfg(feature = "runner")]
-pub use carafe_emulated::{Identity, Registry, Timer as Ticks, carafe};
+pub use carafe_emulated::{Identity, Registry, carafe};
 pub use carafe_emulated::{entry, leave};
 pub use timer::Timer;
 
@@ -20,17 +22,17 @@ pub use timer::Timer;
 #[cfg(feature = "runner")]
 const SAID: usize = 4096 + 64;
 
-/// Serves the link that the host asks for, UART 0 or semihosting's console, until it asks to leave. `log` is
-/// [`carafe_emulated::Firmware::log`].
+/// Where log lines come from.
+#[cfg(feature = "log")]
+const LOG: Option<fn(&mut [u8]) -> usize> = Some(carafe_link_log::take);
+#[cfg(all(feature = "runner", not(feature = "log")))]
+const LOG: Option<fn(&mut [u8]) -> usize> = None;
+
+/// Serves the link that the host asks for, UART 0 or semihosting's console, until it asks to leave.
 #[cfg(feature = "runner")]
-pub fn serve(
-    identity: Identity<'static>,
-    ops: Registry<'static>,
-    timer: Timer,
-    log: Option<fn(&mut [u8]) -> usize>,
-) -> ! {
+pub fn serve(identity: Identity<'static>, ops: Registry<'static>, timer: Timer) -> ! {
     let said = carafe_emulated::semihosting::CommandLine::<SAID>::read();
     let link = carafe_emulated::Link::said(&said, uart::Uart::start);
-    let firmware = carafe_emulated::Firmware { identity, ops, timer, log, restart: carafe_emulated::restart };
+    let firmware = carafe_emulated::Firmware { identity, ops, timer, log: LOG, restart: carafe_emulated::restart };
     leave(carafe_emulated::serve(firmware, link, memory::external(), said.value(b"flash=")))
 }

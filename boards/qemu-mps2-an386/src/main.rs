@@ -18,9 +18,6 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-#[cfg(feature = "log")]
-mod log;
-
 #[cfg(feature = "broken-kernel")]
 use carafe_broken_kernel::OPS;
 #[cfg(not(feature = "broken-kernel"))]
@@ -29,13 +26,8 @@ use carafe_mps::{Identity, Timer, entry, serve};
 
 const IDENTITY: Identity<'static> = Identity { board: "qemu-mps2-an386", cpu: "cortex-m4" };
 
-#[cfg(feature = "log")]
-const LOG: Option<fn(&mut [u8]) -> usize> = Some(carafe_link_log::take);
-#[cfg(not(feature = "log"))]
-const LOG: Option<fn(&mut [u8]) -> usize> = None;
-
 entry!(main, Timer);
 
 fn main(timer: Timer) -> ! {
-    serve(IDENTITY, OPS, timer, LOG)
+    serve(IDENTITY, OPS, timer)
 }

@@ -24,5 +24,5 @@ const IDENTITY: Identity<'static> = Identity { board: "qemu-mps2-an505", cpu: "c
 entry!(main, Timer);
 
 fn main(timer: Timer) -> ! {
-    serve(IDENTITY, ALL, timer, None)
+    serve(IDENTITY, ALL, timer)
 }

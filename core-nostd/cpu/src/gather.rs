@@ -38,7 +38,7 @@ pub(crate) struct Group<'a> {
     /// The fourth is null if it is to be zero.
     pub(crate) lines: [*const u8; 4],
     /// 0 for padding: 16 bytes that serve for all.
-    pub(crate) steps: [usize; 4],
+    pub(crate) steps: [u16; 4],
     pub(crate) pixels: usize,
     lent: PhantomData<&'a [u8]>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Group<'a> {
 struct Group<'a> {
     to: usize,
     lines: [&'a [u8]; 4],
-    steps: [usize; 4],
+    steps: [u16; 4],
     pixels: usize,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Lines<'a> {
         Some(true)
     }
 
-    /// Line `k` of the last group is `line`, which has a pixel every `step`. `None` if it is too short.
+    /// Line `k` of the last group is `line`, which has a pixel every `step`. `None` if it is too short, or the step too long.
     pub fn line(&mut self, k: usize, line: &'a [u8], step: usize) -> Option<()> {
         let group = self.groups.get_mut(self.count.checked_sub(1)?)?;
         let end = (group.pixels - 1).checked_mul(step)?.checked_add(self.channels)?;
@@ -101,7 +101,7 @@ impl<'a> Lines<'a> {
         #[cfg(carafe_mve)]
         let line = line.as_ptr();
         *group.lines.get_mut(k)? = line;
-        *group.steps.get_mut(k)? = step;
+        *group.steps.get_mut(k)? = u16::try_from(step).ok()?;
         Some(())
     }
 
@@ -204,7 +204,7 @@ mod portable {
                 let mut word = [0; 4];
                 for ((byte, line), &step) in word.iter_mut().zip(group.lines).zip(&group.steps) {
                     // Padding is the same for all channels.
-                    let at = if step == 0 { c } else { pixel * step + from + c };
+                    let at = if step == 0 { c } else { pixel * usize::from(step) + from + c };
                     *byte = *line.get(at)?;
                 }
                 *to = u32::from_le_bytes(word);

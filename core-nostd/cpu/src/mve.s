@@ -357,16 +357,19 @@ carafe_mve_depthwise:
     beq     6f
 2:  @ A group of lines. Those that are not padding move on to the next channels.
     vldrw.u32 q0, [r9, #4]
-    vldrw.u32 q1, [r9, #20]
-    ldm     r9, {r0, r1, r2, r3, r4, r5}
+    mov     r0, r9
+    vldrh.u32 q1, [r0, #20]
+    ldm     r9, {r0, r1, r2, r3, r4}
     vcmp.i32 ne, q1, zr
     vpst
     vaddt.i32 q0, q0, r7
     vstrw.32 q0, [r9, #4]
     vctp.8  r11
-    ldr     lr, [r9, #36]
-    ldrd    r6, r7, [r9, #24]
-    ldr     r8, [r9, #32]
+    ldr     lr, [r9, #28]
+    ldrh    r5, [r9, #20]
+    ldrh    r6, [r9, #22]
+    ldrh    r7, [r9, #24]
+    ldrh    r8, [r9, #26]
     dls     lr, lr
     cbz     r4, 4f
 3:  vpstttt
@@ -392,7 +395,7 @@ carafe_mve_depthwise:
     add     r3, r7
     carafe_mve_store
     le      lr, 7b
-5:  add     r9, #40
+5:  add     r9, #32
     movs    r7, #16
     cmp     r9, r10
     bne     2b

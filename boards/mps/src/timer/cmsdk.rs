@@ -31,6 +31,14 @@ impl Timer {
     }
 }
 
+/// Ticks of the timer, wherever it has been started.
+#[cfg(feature = "log")]
+pub fn ticks() -> u32 {
+    // SAFETY: the registers are there on these boards, and reading this one changes nothing.
+    #[allow(unsafe_code)]
+    !unsafe { &*BASE }.value.get()
+}
+
 impl carafe_emulated::Timer for Timer {
     const HZ: u32 = if AN505 { 20_000_000 } else { 25_000_000 };
 

@@ -8,5 +8,9 @@ mod sse;
 
 #[cfg(not(feature = "mps3-an547"))]
 pub use cmsdk::Timer;
+#[cfg(all(feature = "log", not(feature = "mps3-an547")))]
+pub use cmsdk::ticks;
 #[cfg(feature = "mps3-an547")]
 pub use sse::Timer;
+#[cfg(all(feature = "log", feature = "mps3-an547"))]
+pub use sse::ticks;

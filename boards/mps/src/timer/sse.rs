@@ -22,6 +22,14 @@ impl Timer {
     }
 }
 
+/// Ticks of the counter, wherever it has been started.
+#[cfg(feature = "log")]
+pub fn ticks() -> u32 {
+    // SAFETY: the register is there on AN547, and reading it changes nothing.
+    #[allow(unsafe_code)]
+    unsafe { &*VALUE }.get()
+}
+
 impl carafe_emulated::Timer for Timer {
     const HZ: u32 = 32_000_000;
 

@@ -19,7 +19,8 @@ pub struct ProbeArgs {
     /// Where the firmware has its slots: address of the first, and bytes of each
     #[arg(long, value_name = "ADDRESS:BYTES", value_parser = slots)]
     pub slots: Option<(u64, u32)>,
-    /// Afterwards show what the firmware says on RTT, for so many seconds
+    /// Afterwards show what the firmware logs on RTT, for so many seconds; with its words if its ELF file is known (`--elf`,
+    /// or that of the board)
     #[arg(long, value_name = "SECONDS")]
     pub log: Option<u64>,
     /// Only list the probes
@@ -59,6 +60,7 @@ mod way {
     use std::time::{Duration, Instant};
 
     use carafe_boards::How;
+    use carafe_hil::LogDecoder;
     use carafe_hil::probe::{self, ProbeRs, Probes, Selector, SlotArea};
     use carafe_slots::{Reason, State};
     use serde::Serialize;
@@ -157,6 +159,7 @@ mod way {
         } else if args.firmware {
             let elf = match (&args.elf, board) {
                 (Some(elf), _) => elf.clone(),
+                (None, Some(board)) if args.probe.log.is_some() => carafe_hil::firmware::build_logging(board)?,
                 (None, Some(board)) => carafe_hil::firmware::build(board)?,
                 (None, None) => {
                     return Err(Usage("which firmware? Give `--board NAME` or `--elf ELF`".to_owned()).into());
@@ -172,9 +175,23 @@ mod way {
         ui.answer(&json, || text(&json))?;
         if let Some(seconds) = args.probe.log {
             let said = port.log(Duration::from_secs(seconds))?;
-            std::io::stderr().write_all(&said)?;
+            show(&said, &json.chip, args, board, ui)?;
         }
         if json.outcome == Outcome::Returned { Err(Reported.into()) } else { Ok(()) }
+    }
+
+    /// What a firmware has logged: by defmt, if its ELF file says so.
+    fn show(said: &[u8], chip: &str, args: &Args, board: Option<&'static Board>, ui: &Ui) -> anyhow::Result<()> {
+        let elf = match (&args.elf, board) {
+            (Some(elf), _) => Some(elf.clone()),
+            (None, Some(board)) => carafe_hil::firmware::build_logging(board).ok(),
+            (None, None) => None,
+        };
+        match elf.map(|elf| LogDecoder::of(chip, &elf)).transpose()?.flatten() {
+            Some(mut words) => words.lines(said)?.iter().for_each(|line| ui.log(&line.to_string())),
+            None => std::io::stderr().write_all(said)?,
+        }
+        Ok(())
     }
 
     fn reason(why: Reason) -> &'static str {
