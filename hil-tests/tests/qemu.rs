@@ -119,10 +119,11 @@ fn counts_instructions_exactly() {
             assert!(counts.iter().all(|count| count.abs_diff(counts[0]) <= 2), "{board}: {counts:?}");
             counts[0]
         };
-        let (five, ten, fifteen) = (count(5), count(10), count(15));
+        // The smallest board has room for twelve.
+        let (four, eight, twelve) = (count(4), count(8), count(12));
         // 80 elements a row, some instructions each, beside what a step takes; as much for each row.
-        assert!((80 * 2..80 * 100).contains(&((ten - five) / 5)), "{board}: {five} {ten}");
-        assert!((fifteen - ten).abs_diff(ten - five) <= (ten - five) / 50, "{board}: {five} {ten} {fifteen}");
+        assert!((80 * 2..80 * 100).contains(&((eight - four) / 4)), "{board}: {four} {eight}");
+        assert!((twelve - eight).abs_diff(eight - four) <= (eight - four) / 50, "{board}: {four} {eight} {twelve}");
     }
 }
 
