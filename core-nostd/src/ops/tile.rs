@@ -165,8 +165,8 @@ pub(super) fn produce(
     let (line, pixel) = (padded_line(cx.node, r), usize::from(x.c));
     let joined = rows.contiguous() && r.dilation_w == 1;
     let step = cx.out.pixel_stride();
-    // Windows of one tap that lie next to each other do so beyond the ends of rows.
-    let flat = joined && windows.is_pixel() && y.w == x.w && cx.out.contiguous();
+    // Windows of one tap that lie next to each other do so beyond the ends of rows, if none of them is padding.
+    let flat = joined && windows.is_pixel() && y.w == x.w && y.h <= x.h && cx.out.contiguous();
     let mut alike = Alike {
         run: usize::from(r.kernel_w) * usize::from(x.c),
         distance: usize::from(r.stride_w) * rows.pixel_stride(),
