@@ -197,6 +197,7 @@ struct Json<'a> {
     fast_bytes: u32,
     state_bytes: u32,
     instructions_estimate: u64,
+    cycles_estimate: u64,
     frontier: Vec<Offer>,
     /// File that holds the weights, if it is not the blob.
     weights: Option<String>,
@@ -212,6 +213,7 @@ struct Offer {
     /// At most.
     blob_bytes: usize,
     instructions_estimate: u64,
+    cycles_estimate: u64,
     /// What gives it, or one that is as small and faster.
     flags: String,
     chosen: bool,
@@ -309,6 +311,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         fast_bytes: converted.plan.fast_bytes,
         state_bytes: converted.plan.state_bytes,
         instructions_estimate: converted.plan.instructions,
+        cycles_estimate: converted.plan.cycles,
         frontier: frontier(args, &converted),
         weights,
         seconds: begun.elapsed().as_secs_f64(),
@@ -342,6 +345,7 @@ fn frontier(args: &Args, converted: &Converted) -> Vec<Offer> {
             // Weights begin at a round address, so that a few bytes more or less may not show.
             blob_bytes: converted.blob.len().saturating_add_signed(round_up(p.table_bytes as isize - tables)),
             instructions_estimate: p.instructions,
+            cycles_estimate: p.cycles,
             flags: flags.join(" "),
             chosen: p.chosen,
         }
@@ -439,13 +443,15 @@ fn offers(json: &Json<'_>) -> String {
         return String::new();
     }
     let mut text = format!(
-        "{HEADING}memory against time{HEADING:#} {DIM}(instructions on a Cortex-M4, estimated: within about a fifth of `bench`){DIM:#}\n"
+        "{HEADING}memory against time{HEADING:#} {DIM}(instructions and cycles on a Cortex-M4, estimated: within about a fifth of `bench`){DIM:#}\n"
     );
     for p in &json.frontier {
         let (arena, blob) = (words::count(p.arena_bytes), words::count(p.blob_bytes));
         let flags = if p.chosen { format!("{GOOD}this one{GOOD:#}") } else { p.flags.clone() };
-        let time = words::macs(p.instructions_estimate);
-        text.push_str(&format!("  {arena:>9} B of arena {blob:>10} B of blob {time:>9}  {flags}\n"));
+        let [instructions, cycles] = [p.instructions_estimate, p.cycles_estimate].map(words::macs);
+        text.push_str(&format!(
+            "  {arena:>9} B of arena {blob:>10} B of blob {instructions:>9} {cycles:>9}  {flags}\n"
+        ));
     }
     text
 }

@@ -110,18 +110,18 @@ fn what_the_frontier_offers_can_be_had() {
     assert!(frontier.len() > 2, "{frontier:?}");
     for pair in frontier.windows(2) {
         assert!(of(&pair[0], "arena_bytes") < of(&pair[1], "arena_bytes"), "{pair:?}");
-        assert!(of(&pair[0], "instructions_estimate") > of(&pair[1], "instructions_estimate"), "{pair:?}");
+        assert!(of(&pair[0], "cycles_estimate") > of(&pair[1], "cycles_estimate"), "{pair:?}");
     }
     let chosen: Vec<_> = frontier.iter().filter(|p| p["chosen"] == true).collect();
     assert_eq!(chosen.len(), 1);
-    for key in ["arena_bytes", "blob_bytes", "instructions_estimate"] {
+    for key in ["arena_bytes", "blob_bytes", "instructions_estimate", "cycles_estimate"] {
         assert_eq!(chosen[0][key], json[key], "{key}");
     }
     for p in [frontier.first(), frontier.last()].into_iter().flatten() {
         let flags: Vec<&str> = p["flags"].as_str().expect("flags").split_whitespace().collect();
         let made = convert(&file, &[&flags[..], &["--json"]].concat()).ok().json();
         assert!(of(&made, "arena_bytes") <= of(p, "arena_bytes"), "{p}");
-        assert!(of(&made, "instructions_estimate") <= of(p, "instructions_estimate"), "{p}");
+        assert!(of(&made, "cycles_estimate") <= of(p, "cycles_estimate"), "{p}");
         assert!(of(&made, "blob_bytes") <= of(p, "blob_bytes") + 64, "{p}");
     }
     let text = convert(&file, &[]).ok().stdout;

@@ -44,7 +44,12 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
     };
     // Rows are pushed where memory is short.
     let share = if options.push_rows { PUSHED } else { WHOLE };
-    let farthest = if goal == Goal::Balanced { frontier.full + frontier.full * share / 100 } else { 0 };
+    let farthest = match goal {
+        Goal::Balanced => {
+            (frontier.full + frontier.full * share / 100).max(frontier.rich + goal.allowance(frontier.rich))
+        }
+        _ => 0,
+    };
     // The best bargain of all, if it is beyond the allowance.
     let near = fits.iter().copied().filter(|p| p.bytes() <= farthest).min_by_key(|p| price(p, smallest));
     let far = near.filter(|p| p.bytes() > most).cloned();

@@ -1,5 +1,8 @@
-//! What a node costs in instructions, roughly, on a Cortex-M4 (of weights packed for Armv6-M, on a Cortex-M0+): to find
-//! out which bands are worth memory, and in which order. The numbers are those of the inner loops of `carafe-cpu`.
+//! What a node costs, roughly, on a Cortex-M4 (of weights packed for Armv6-M, on a Cortex-M0+): to find out which bands are
+//! worth memory, and in which order. The numbers are those of the inner loops of `carafe-cpu`.
+
+use std::iter::Sum;
+use std::ops::Add;
 
 use carafe::OpCode;
 use carafe::blob::Cpu;
@@ -11,8 +14,51 @@ use super::net::Net;
 /// A step: the choice of it, looking up its node, lending it its rows.
 const STEP: u64 = 1_500;
 
-/// Instructions of node `n`, if a step makes `band` rows.
-pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
+/// What an inference, or a part of it, costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    pub instructions: u64,
+    /// Half cycles, estimated: what plans are compared by. Most loops take three cycles for two instructions.
+    pub time: u64,
+}
+
+impl Cost {
+    /// Of loops that are as most are.
+    fn usual(instructions: u64) -> Self {
+        Self { instructions, time: 3 * instructions }
+    }
+
+    /// Of loops with many products for each load: five cycles for four instructions.
+    fn dense(instructions: u64) -> Self {
+        Self { instructions, time: instructions * 5 / 2 }
+    }
+
+    /// Cycles, estimated.
+    pub fn cycles(&self) -> u64 {
+        self.time / 2
+    }
+
+    fn times(self, times: u64) -> Self {
+        Self { instructions: self.instructions * times, time: self.time * times }
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { instructions: self.instructions + other.instructions, time: self.time + other.time }
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Add::add)
+    }
+}
+
+/// What node `n` costs, if a step makes `band` rows.
+pub(super) fn cost(net: &Net<'_>, n: usize, band: u8) -> Cost {
     let node = net.model.node(n);
     let height = if net.needs[n].consumes { node.in0.h } else { node.out.h };
     let (height, band) = (u64::from(height), u64::from(band.max(1)));
@@ -20,7 +66,28 @@ pub(super) fn instructions(net: &Net<'_>, n: usize, band: u8) -> u64 {
     let first = band.saturating_sub(net.demands[n].lead.into()).clamp(1, height.max(1));
     let (full, rest) = ((height - first) / band, (height - first) % band);
     let steps = [(1, first), (full, band), (u64::from(rest > 0), rest)];
-    steps.into_iter().filter(|s| s.0 > 0).map(|(times, rows)| times * (STEP + step(net, n, rows))).sum()
+    let of = |rows: u64| Cost::usual(STEP) + by_maps(net, n, rows).unwrap_or_else(|| Cost::usual(step(net, n, rows)));
+    steps.into_iter().filter(|s| s.0 > 0).map(|(times, rows)| of(rows).times(times)).sum()
+}
+
+/// A step of node `n` that makes `band` rows by maps, without what is around its kernel. `None` of other nodes.
+fn by_maps(net: &Net<'_>, n: usize, band: u64) -> Option<Cost> {
+    let node = net.model.node(n);
+    let maps = carafe::ops::maps(&node, net.needs[n].scratch) as u64;
+    if maps == 0 {
+        return None;
+    }
+    let (inputs, w, c) = (u64::from(node.in0.c), u64::from(node.out.w), u64::from(node.out.c));
+    // A map takes 33 instructions for four inputs of a column; the kernels of two channels 36 for each tap of a column and two
+    // inputs. Of those, two channels and three pixels take 30 instructions, of two pixels 23, for each of four sums, or of three
+    // where there is one row.
+    let [threes, twos] = tiles(w);
+    let sum = threes * (inputs / 2 * 31 + 24) + twos * (inputs / 2 * 24 + 24);
+    let [pairs, odd] = [band / 2, band % 2];
+    let kernels = 200 + 3 * inputs / 2 * 36;
+    let all = (pairs + odd) * ((w + 2) * (inputs / 4 * 33 + 20) + 200);
+    let sums = sum * (4 * pairs + 3 * odd) + (threes + twos) * (160 * pairs + 75 * odd) + 60 * (pairs + odd);
+    Some(Cost::usual(1_500) + Cost::dense(all + c / 2 * (sums + (pairs + odd).div_ceil(maps) * kernels)))
 }
 
 /// Instructions of a step of node `n` that makes `band` rows, without those around its kernel.

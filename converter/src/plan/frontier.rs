@@ -5,7 +5,7 @@ use carafe::record::Record;
 
 use super::FrontierPoint;
 use super::ladder::Ladder;
-use super::net::Net;
+use super::net::{Net, USUAL};
 use super::regions::{self, Placement};
 use super::search::{Candidate, Search};
 use super::{PlanError, PlanOptions, lead};
@@ -27,7 +27,7 @@ const ALIKE: [u8; 3] = [2, 3, 4];
 pub(super) struct Point<'m> {
     pub net: Net<'m>,
     pub plan: Candidate,
-    /// Instructions of an inference, estimated.
+    /// Time of an inference, estimated.
     pub time: u64,
 }
 
@@ -45,12 +45,14 @@ impl<'m> Point<'m> {
     fn report(&self, placement: &Placement, chosen: bool) -> FrontierPoint {
         let (buffers, segments) = (self.net.buffers(), self.plan.draft.segments.len());
         let [arena, fast, state] = placement.bytes.map(|b| b as u32);
+        let cost = self.net.cost();
         FrontierPoint {
             arena_bytes: arena,
             fast_bytes: fast,
             state_bytes: state,
             table_bytes: (buffers * BufferRecord::SIZE + segments * SegmentRecord::SIZE) as u32,
-            instructions: self.time,
+            instructions: cost.instructions,
+            cycles: cost.cycles(),
             chosen,
         }
     }
@@ -60,8 +62,10 @@ impl<'m> Point<'m> {
 #[derive(Clone, Debug)]
 pub(super) struct Frontier<'m> {
     pub points: Vec<Point<'m>>,
-    /// Bytes of the smallest plan that grants all scratch.
+    /// Bytes of the smallest plan that grants the usual scratch.
     pub full: u64,
+    /// Bytes of the smallest plan found where nodes were offered more than the usual from the start; 0 if none takes more.
+    pub rich: u64,
 }
 
 impl<'m> Frontier<'m> {
@@ -69,18 +73,28 @@ impl<'m> Frontier<'m> {
     pub fn of(small: Net<'m>, options: &PlanOptions) -> Result<Self, PlanError> {
         let smallest = |net: Net<'m>| Search::new(options).smallest(net).map(|(net, plan)| Point::new(net, plan));
         let mut full = small.clone();
-        (0..full.nodes()).for_each(|n| full.set_cap(n, u32::MAX));
-        let no_offers = full.offers.iter().all(|&o| o == 0);
+        (0..full.nodes()).for_each(|n| full.set_cap(n, USUAL));
+        let no_offers = full.offers.iter().all(Vec::is_empty);
         let start = smallest(full.clone())?;
-        let mut this = Self { points: vec![start.clone()], full: start.bytes() };
-        for band in ALIKE.into_iter().filter(|_| options.bands.is_none()) {
-            let mut net = full.clone();
+        let mut this = Self { points: vec![start.clone()], full: start.bytes(), rich: 0 };
+        // What is best with more scratch is seldom on the way up from what is best with less.
+        let mut rich = full.clone();
+        for n in 0..rich.nodes() {
+            rich.offers[n].get(1).copied().into_iter().for_each(|more| rich.set_cap(n, more));
+        }
+        let starts = if rich.needs == full.needs { vec![&full] } else { vec![&full, &rich] };
+        let bands = ALIKE.into_iter().filter(|_| options.bands.is_none());
+        for (band, from) in bands.flat_map(|band| starts.iter().map(move |&net| (band, net))) {
+            let mut net = from.clone();
             for n in 0..net.nodes() {
                 let _ = net.useful(n, band) && net.set_band(n, band)?;
             }
             lead::choose(&mut net, 0, full.nodes());
             let point = smallest(net)?;
             this.add(point.clone());
+            if std::ptr::eq(from, &rich) {
+                this.rich = if this.rich == 0 { point.bytes() } else { this.rich.min(point.bytes()) };
+            }
             let search = Search::new(options);
             let ladder = Ladder { search: &search, net: point.net, best: point.plan, limit: u64::MAX };
             ladder.descend(start.bytes(), |p| this.add(p))?;
@@ -129,23 +143,24 @@ impl<'m> Frontier<'m> {
 
     /// The points that a user should see, where they lie with so many bytes of fast memory.
     pub fn report(&self, chosen: &Point<'m>, placement: &Placement, fast: u32) -> Vec<FrontierPoint> {
-        let mut all = vec![chosen.report(placement, true)];
-        all.extend(self.points.iter().map(|p| p.report(&regions::place(&p.net, &p.plan, fast, false), false)));
+        let of = |p: &Point<'m>, placement: &Placement, chosen: bool| (p.time, p.report(placement, chosen));
+        let mut all = vec![of(chosen, placement, true)];
+        all.extend(self.points.iter().map(|p| of(p, &regions::place(&p.net, &p.plan, fast, false), false)));
         // Fast memory may turn their order round; of equals the chosen one comes first.
-        all.sort_by_key(|p| (p.arena_bytes, p.instructions, !p.chosen));
-        let mut kept: Vec<FrontierPoint> = Vec::new();
-        for p in all {
-            let worth = |k: &FrontierPoint| p.instructions + k.instructions / WORTH < k.instructions;
+        all.sort_by_key(|(time, p)| (p.arena_bytes, *time, !p.chosen));
+        let mut kept: Vec<(u64, FrontierPoint)> = Vec::new();
+        for (time, p) in all {
+            let worth = |k: &(u64, FrontierPoint)| time + k.0 / WORTH < k.0;
             if p.chosen || kept.last().is_none_or(worth) {
-                kept.push(p);
+                kept.push((time, p));
             }
         }
         while kept.len() > REPORTED {
-            let gain = |i: usize| kept[i - 1].instructions as f64 / kept[i].instructions.max(1) as f64;
-            let least = (1..kept.len()).filter(|&i| !kept[i].chosen).min_by(|&a, &b| gain(a).total_cmp(&gain(b)));
+            let gain = |i: usize| kept[i - 1].0 as f64 / kept[i].0.max(1) as f64;
+            let least = (1..kept.len()).filter(|&i| !kept[i].1.chosen).min_by(|&a, &b| gain(a).total_cmp(&gain(b)));
             let Some(least) = least else { break };
             kept.remove(least);
         }
-        kept
+        kept.into_iter().map(|(_, point)| point).collect()
     }
 }

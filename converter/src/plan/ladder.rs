@@ -64,7 +64,7 @@ impl Change {
 struct Trial {
     change: Change,
     segment: Arc<Segment>,
-    /// Instructions less.
+    /// Time less.
     saved: u64,
     /// The most bytes alive in the segment.
     peak: u64,
@@ -159,7 +159,8 @@ impl<'m> Ladder<'_, '_, 'm> {
             }
         }
         let had = nodes().map(|n| self.net.needs[n].scratch).max().unwrap_or(0);
-        let mut caps: Vec<u32> = nodes().map(|n| self.net.offers[n]).filter(|&offer| offer > had).collect();
+        let offers = nodes().flat_map(|n| self.net.offers[n].iter().copied());
+        let mut caps: Vec<u32> = offers.filter(|&offer| offer > had).collect();
         caps.sort_unstable();
         caps.dedup();
         changes.extend(caps.into_iter().map(Change::Scratch));
@@ -227,7 +228,7 @@ impl<'m> Ladder<'_, '_, 'm> {
     }
 }
 
-/// What makes a change good: instructions saved per KB, and those of a change that takes no memory come first.
+/// What makes a change good: time saved per KB, and those of a change that takes no memory come first.
 fn rate(saved: u64, bytes: u64) -> u64 {
     match bytes {
         0 => saved.saturating_add(1 << 60),

@@ -83,8 +83,9 @@ pub struct PlanOptions {
 pub enum Goal {
     /// Nothing but the rows themselves: no scratch for kernels, and no higher bands but where they are free.
     Size,
-    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to a third of
-    /// it (a fifth, if rows are pushed) where each percent of memory saves a tenth of a percent of the time.
+    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to two fifths of
+    /// it (a fifth, if rows are pushed), or a tenth more than what kernels take at most, where each percent of memory saves
+    /// a tenth of a percent of the time.
     #[default]
     Balanced,
     /// Scratch, and higher bands wherever they save time, up to as much again as the arena.
@@ -235,6 +236,8 @@ pub struct Plan {
     pub steps: u32,
     /// Instructions of an inference on a Cortex-M4, as the planner estimates them.
     pub instructions: u64,
+    /// Cycles, which plans are compared by; estimated, too, of memory without wait states.
+    pub cycles: u64,
     /// What else could be had: the plans that were found, none of which is better in both memory and time, from the
     /// smallest to the fastest; if there are many, those that differ most.
     pub frontier: Vec<FrontierPoint>,
@@ -254,6 +257,8 @@ pub struct FrontierPoint {
     pub table_bytes: u32,
     /// Instructions of an inference on a Cortex-M4, estimated.
     pub instructions: u64,
+    /// Cycles, estimated.
+    pub cycles: u64,
     /// It is the plan that was taken.
     pub chosen: bool,
 }
@@ -294,7 +299,8 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
 }
 
 fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint>) -> Result<Plan, PlanError> {
-    let Point { net, plan: best, time } = chosen;
+    let Point { net, plan: best, .. } = chosen;
+    let cost = net.cost();
     let (model, storage, nodes) = (net.model, &net.storage, net.nodes());
     if let Some(bytes) = placement.bytes.iter().find(|&&b| b > region::MASK as u64) {
         return Err(PlanError::TooLarge(format!("{bytes} bytes in one region of memory")));
@@ -314,7 +320,8 @@ fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint
         state_bytes: state,
         lower_bound: placement.bound as u32,
         steps: best.draft.length.steps,
-        instructions: time,
+        instructions: cost.instructions,
+        cycles: cost.cycles(),
         frontier,
     };
     let mut buffer_of_group = vec![NONE; storage.groups()];

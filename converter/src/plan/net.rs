@@ -5,7 +5,7 @@ use std::sync::Arc;
 use carafe::schedule::Demand;
 use carafe::{Need, NodeId, Window};
 
-use super::cost::instructions;
+use super::cost::{Cost, cost};
 use super::storage::{Overwrite, Storage, tensor};
 use super::{PlanError, PlanOptions, lead};
 use crate::lower::Lowered;
@@ -19,10 +19,11 @@ pub(super) struct Net<'a> {
     pub overwrite: Vec<Overwrite>,
     /// What kernels ask for; of scratch, what they get.
     pub needs: Vec<Need>,
-    /// By node: the most scratch that it gets.
+    /// By node: the most scratch that it gets; [`USUAL`]: the least with which it is fast.
     pub caps: Vec<u32>,
-    /// By node: scratch that its kernel would take. The device lends what the segment has to each that would take any.
-    pub offers: Vec<u32>,
+    /// By node: amounts of scratch that its kernel would take, from the least on. The device lends what the segment has to
+    /// each that would take any.
+    pub offers: Vec<Vec<u32>>,
     pub storage: Arc<Storage>,
     pub demands: Vec<Demand>,
     /// By node: the last node that reads its result; none reads on behalf of the user, who reads at the end.
@@ -32,6 +33,9 @@ pub(super) struct Net<'a> {
     /// By node: the operand that it overwrites.
     pub in_place: Vec<Option<u8>>,
 }
+
+/// A cap: what kernels take without asking what more would be good for.
+pub(super) const USUAL: u32 = u32::MAX;
 
 /// Which nodes need a group.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +67,10 @@ impl<'a> Net<'a> {
     ) -> Result<Self, PlanError> {
         let nodes = model.nodes.len();
         let mut needs = (0..nodes).map(|n| need(model, n, bands[n])).collect::<Result<Vec<Need>, _>>()?;
-        let offers = needs.iter().map(|n| n.scratch).collect();
-        needs.iter_mut().zip(&caps).for_each(|(need, &cap)| need.scratch = granted(need.scratch, cap));
+        let offers: Vec<Vec<u32>> = (0..nodes).map(|n| offers(model, n, bands[n], &needs[n])).collect();
+        for ((need, offers), &cap) in needs.iter_mut().zip(&offers).zip(&caps) {
+            need.scratch = granted(offers, cap);
+        }
         let storage = Arc::new(Storage::of(model, &needs, &overwrite));
         let tensors = nodes + model.inputs.len();
         let mut outputs = vec![false; tensors];
@@ -138,8 +144,8 @@ impl<'a> Net<'a> {
         {
             return Ok(false);
         }
-        self.offers[n] = after.scratch;
-        after.scratch = granted(after.scratch, self.caps[n]);
+        self.offers[n] = offers(self.model, n, band, &after);
+        after.scratch = granted(&self.offers[n], self.caps[n]);
         (self.bands[n], self.needs[n], self.demands[n].band) = (band, after, band);
         self.demands[n].inputs.iter_mut().zip(after.windows).for_each(|(i, w)| i.iter_mut().for_each(|i| i.2 = w));
         Ok(true)
@@ -153,12 +159,17 @@ impl<'a> Net<'a> {
     /// Grants node `n` scratch of at most `cap` bytes.
     pub fn set_cap(&mut self, n: usize, cap: u32) {
         self.caps[n] = cap;
-        self.needs[n].scratch = granted(self.offers[n], cap);
+        self.needs[n].scratch = granted(&self.offers[n], cap);
     }
 
-    /// Instructions of an inference, as `cost` estimates them.
+    /// What an inference costs.
+    pub fn cost(&self) -> Cost {
+        (0..self.nodes()).map(|n| cost(self, n, self.bands[n])).sum()
+    }
+
+    /// The time of it, in the unit of [`Cost::time`].
     pub fn time(&self) -> u64 {
-        (0..self.nodes()).map(|n| instructions(self, n, self.bands[n])).sum()
+        self.cost().time
     }
 
     pub fn nodes(&self) -> usize {
@@ -201,8 +212,20 @@ fn carafe_counters(nodes: usize, inputs: usize, buffers: usize) -> u64 {
 }
 
 /// Scratch is all that a kernel asks for, or none: with less it does without.
-fn granted(offer: u32, cap: u32) -> u32 {
-    if offer <= cap { offer } else { 0 }
+fn granted(offers: &[u32], cap: u32) -> u32 {
+    let within = || offers.iter().rev().find(|&&offer| offer <= cap);
+    let offer = if cap == USUAL { offers.first() } else { within() };
+    offer.copied().unwrap_or(0)
+}
+
+/// Amounts of scratch that a node would take, from the least on, if it makes bands of so many rows.
+fn offers(model: &Lowered, n: usize, band: u8, need: &Need) -> Vec<u32> {
+    let mut node = model.node(n);
+    node.header.band = band;
+    let mut offers: Vec<u32> = carafe::ops::scratches(&node, need.scratch).collect();
+    offers.sort_unstable();
+    offers.dedup();
+    offers
 }
 
 /// What a node needs when it makes bands of so many rows.

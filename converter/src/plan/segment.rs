@@ -152,7 +152,7 @@ impl Segment {
                     }
                 }
                 // Lent to whoever would take any, even if it is not enough for him.
-                if net.offers[usize::from(n)] > 0 {
+                if !net.offers[usize::from(n)].is_empty() {
                     let (bytes, life) = scratch.get_or_insert((0, NEVER));
                     *bytes = (*bytes).max(u64::from(need.scratch));
                     touch(life, tick);

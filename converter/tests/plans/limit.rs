@@ -14,10 +14,10 @@ fn ram(plan: &Plan) -> u32 {
 
 fn hold_frontier(plan: &Plan) {
     let points = &plan.frontier;
-    assert!(points.is_sorted_by(|a, b| a.arena_bytes < b.arena_bytes && a.instructions > b.instructions), "{points:?}");
+    assert!(points.is_sorted_by(|a, b| a.arena_bytes < b.arena_bytes && a.cycles > b.cycles), "{points:?}");
     let chosen: Vec<_> = points.iter().filter(|p| p.chosen).collect();
     assert_eq!(chosen.len(), 1, "{points:?}");
-    assert_eq!((chosen[0].arena_bytes, chosen[0].instructions), (plan.arena_bytes, plan.instructions));
+    assert_eq!((chosen[0].arena_bytes, chosen[0].cycles), (plan.arena_bytes, plan.cycles));
 }
 
 /// What is offered can be had; between and below, a limit is kept. Gives the limits of what is offered.
@@ -28,7 +28,7 @@ fn hold_limits(lowered: &Lowered, options: &PlanOptions, n: &mut Random) -> Vec<
     let offered = || free.frontier.iter().filter(|p| !p.chosen);
     for p in offered() {
         let limited = within(p.arena_bytes + p.state_bytes).unwrap();
-        assert!(ram(&limited) <= p.arena_bytes + p.state_bytes && limited.instructions <= p.instructions, "{p:?}");
+        assert!(ram(&limited) <= p.arena_bytes + p.state_bytes && limited.cycles <= p.cycles, "{p:?}");
         hold_frontier(&limited);
     }
     let smallest = ram(&plan(lowered, &PlanOptions { goal: Some(Goal::Size), ..options.clone() }).unwrap());
@@ -64,7 +64,7 @@ proptest! {
         // Patience is for the plan that is taken: another one may come out a little smaller with it.
         let smaller = |than: &Plan| size.arena_bytes <= than.arena_bytes + than.arena_bytes / 8;
         prop_assert!(smaller(&balanced) && smaller(&speed));
-        prop_assert!(balanced.instructions <= size.instructions && speed.instructions <= size.instructions);
+        prop_assert!(balanced.cycles <= size.cycles && speed.cycles <= size.cycles);
         // Both hold.
         let both = PlanOptions { goal: Some(Goal::Speed), ram_limit: Some(ram(&size)), ..options };
         prop_assert!(ram(&plan(&lowered, &both).unwrap()) <= ram(&size));

@@ -436,4 +436,4 @@ macro_rules! assemble {
     )*};
 }
 
-assemble!("tile.s" "slide.s" "add.s" "depthwise.s" "dense.s" "memory.s");
+assemble!("tile.s" "winograd.s" "slide.s" "add.s" "depthwise.s" "dense.s" "memory.s");

@@ -17,6 +17,8 @@ extern crate std;
 
 #[cfg(carafe_dsp)]
 mod arm;
+#[cfg(carafe_dsp)]
+mod arm_winograd;
 mod dense;
 mod depthwise;
 mod elementwise;
@@ -38,6 +40,7 @@ mod slide;
 mod taps;
 mod tile;
 mod tiles;
+mod winograd;
 
 #[cfg(carafe_simd)]
 use host::wide;
@@ -54,6 +57,7 @@ pub use slide::{Slide, slide};
 pub use taps::{TAPS, Taps};
 pub use tile::{bytes, copy, fill, halves, tile, widen, widen_one, words};
 pub use tiles::{Alike, Work, tiles};
+pub use winograd::{FAST_WINOGRAD, Winograd, winograd};
 
 /// True if [`tile`], [`widen`], [`dense`] and [`Stream`] are faster than the plain loops: the core multiplies two pairs of int16 at
 /// once.

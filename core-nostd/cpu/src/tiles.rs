@@ -4,7 +4,7 @@ use crate::put::{PIXELS, Put};
 use crate::taps::Taps;
 
 /// Windows of pixels that lie next to each other in a row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Alike {
     /// Bytes of a line of a window.
     pub run: usize,

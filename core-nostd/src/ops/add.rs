@@ -2,6 +2,7 @@ use core::marker::PhantomData;
 
 use carafe_cpu::Scaled;
 
+use super::loops::{ALL_LOOPS, BOUNDED};
 use crate::arithmetic::{Arithmetic, Native, finish};
 use crate::record::record;
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
@@ -30,9 +31,9 @@ record! {
 
 /// Sum of two tensors of one shape, with fused clamp. May overwrite either operand.
 #[derive(Clone, Copy, Debug)]
-pub struct Add<A = Native>(PhantomData<A>);
+pub struct Add<A = Native, const LOOPS: u16 = ALL_LOOPS>(PhantomData<A>);
 
-impl<A: Arithmetic> Kernel for Add<A> {
+impl<A: Arithmetic, const LOOPS: u16> Kernel for Add<A, LOOPS> {
     const CODE: OpCode = OpCode::Add;
     const ARITHMETIC: Option<u8> = Some(A::ID);
 
@@ -65,7 +66,7 @@ impl<A: Arithmetic> Kernel for Add<A> {
             let other = other.run(y, x, out.len())?;
             if A::ID == Native::ID {
                 carafe_cpu::add_scaled(out, other, &scaled);
-                if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+                if LOOPS & BOUNDED != 0 && (r.lo, r.hi) != (i8::MIN, i8::MAX) {
                     carafe_cpu::clamp(out, r.lo, r.hi);
                 }
             } else {

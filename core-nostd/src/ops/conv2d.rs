@@ -1,10 +1,12 @@
 use core::marker::PhantomData;
 
+use carafe_cpu::FAST_WINOGRAD;
+
 use super::convolution::{ConvRecord, PAIRS};
-use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, need_plain, takes_fast};
+use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, WINOGRAD, need_plain, takes_fast, takes_tiles};
 use super::plain::Plain;
 use super::window::Weights;
-use super::{product, quads, tile};
+use super::{product, quads, tile, winograd};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Band, Cx, Fault, Kernel, Need, Node, OpCode};
 
@@ -24,7 +26,8 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
             let of = |loops: u16, scratch: fn(&Node<'_>, &Weights<'_>, &ConvRecord) -> u32| {
                 if A::ID != Native::ID || LOOPS & loops == 0 { 0 } else { scratch(node, weights, r) }
             };
-            of(TILES | ALONE, tile::scratch) + of(SIMPLE, quads::scratch) + of(WIDE, product::scratch)
+            let maps = of(WINOGRAD, |node, _, r| winograd::most(node, r));
+            maps.max(of(TILES | ALONE, tile::scratch)) + of(SIMPLE, quads::scratch) + of(WIDE, product::scratch)
         })
     }
 
@@ -35,18 +38,32 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
         if of(SIMPLE | WIDE) && r.packing != PAIRS {
             return Self::check(node);
         }
-        Ok(r.need(of(TILES | ALONE) && tile::takes(node, &r)))
+        Ok(r.need(of(TILES | ALONE | WINOGRAD) && tile::takes(node, &r)))
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
         let Band::Produce(y0, y1) = band else { return None };
         // One after the other, lest they lie on the stack together.
-        let made = if A::ID == Native::ID && takes_fast(LOOPS) { fast::<LOOPS>(cx, (y0, y1))? } else { 0 };
+        let mut made = 0;
+        if A::ID == Native::ID && LOOPS & WINOGRAD != 0 && FAST_WINOGRAD {
+            made = by_maps::<LOOPS>(cx, (y0, y1))?;
+        }
+        if A::ID == Native::ID && takes_fast(if FAST_WINOGRAD { LOOPS & !WINOGRAD } else { LOOPS }) && made == 0 {
+            made = fast::<LOOPS>(cx, (y0, y1))?;
+        }
         if made == usize::from(cx.node.out.c) {
             return Some(());
         }
         if need_plain(LOOPS) { plain::<A, LOOPS>(cx, (y0, y1), made) } else { None }
     }
+}
+
+/// Makes rows `y0..y1` by maps of two rows. Gives the channels that are made, the first ones.
+#[inline(never)]
+fn by_maps<const LOOPS: u16>(cx: &mut Cx<'_>, rows: (u16, u16)) -> Option<usize> {
+    let r: ConvRecord = cx.node.fields().ok()?;
+    let (weights, channels) = weights(cx.node, &r, Native::CHANNEL)?;
+    winograd::produce::<LOOPS>(cx, rows, &r, weights.bytes, channels)
 }
 
 /// Makes rows `y0..y1` by the loops of this core. Gives the channels that are made, the first ones.
@@ -60,8 +77,8 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         product::produce(cx, (y0, y1), &r, &weights, channels)?;
         return Some(all);
     }
-    if LOOPS & (TILES | ALONE) != 0 && carafe_cpu::takes(channels) && tile::serves(cx, &weights, &r) {
-        tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
+    if takes_tiles(LOOPS) && carafe_cpu::takes(channels) && tile::serves(cx, &weights, &r) {
+        tile::produce::<LOOPS>(cx, (y0, y1), &r, (&weights, channels))?;
         return Some(all & !1);
     }
     if LOOPS & SIMPLE != 0 && quads::serves(cx, &weights, &r) {

@@ -4,7 +4,7 @@ use carafe_cpu::{CHANNELS, FAST, HELIUM, PIXELS, Pixels, Put, Rescale};
 
 use super::PAIRS;
 use super::convolution::bound;
-use super::loops::{ALL_LOOPS, ALONE, SIMPLE, WIDE, need_plain, takes_fast};
+use super::loops::{ALL_LOOPS, ALONE, BOUNDED, SIMPLE, WIDE, need_plain, takes_fast};
 use super::plain::Plain;
 use super::quads;
 use super::window::{Weights, Windows};
@@ -100,7 +100,9 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
             for (x, out) in (0..).zip(cx.out.row(y)?.chunks_mut(stride.max(1))) {
                 let out = out.get_mut(..even)?;
                 carafe_cpu::dense(rows.run(y, x, ic)?, weights.bytes, channels, &put, out)?;
-                bound(out, r.lo, r.hi);
+                if LOOPS & BOUNDED != 0 {
+                    bound(out, r.lo, r.hi);
+                }
             }
         }
         return Some(even);

@@ -70,7 +70,7 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<bool>
         return Some(true);
     }
     if LOOPS & STREAM != 0 && sliding::serves(cx, &r) {
-        sliding::produce(cx, (y0, y1), &r, weights, channels)?;
+        sliding::produce::<LOOPS>(cx, (y0, y1), &r, weights, channels)?;
         return Some(true);
     }
     if LOOPS & SIMPLE != 0 && pixelwise::serves(cx, &r, channels) {

@@ -1,11 +1,12 @@
 //! Which loops of a kernel are linked: a program that embeds a model knows which its layers take.
 
-use carafe_cpu::{FAST, FAST_QUADS, HELIUM};
+use carafe_cpu::{FAST, FAST_QUADS, FAST_WINOGRAD, HELIUM};
 
+use super::add::AddRecord;
 use super::convolution::{ConvRecord, WORDS};
 use super::dense::DenseRecord;
 use super::window::Weights;
-use super::{COLUMNS, PAIRS, QUADS, gather, pixelwise, product, quads, slide, sliding, tile};
+use super::{COLUMNS, PAIRS, QUADS, gather, pixelwise, product, quads, slide, sliding, tile, winograd};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Node, OpCode};
 
@@ -42,9 +43,20 @@ pub(super) const GROUPED: u16 = 1 << 12;
 /// An operand of u8; depthwise, or channels that are multiplied.
 pub(super) const BYTES: u16 = 1 << 13;
 
+/// Results that are cut to bounds narrower than those of int8.
+pub(super) const BOUNDED: u16 = 1 << 15;
+
+/// Convolutions by maps of two rows; where there is no loop for these, by tiles.
+pub(super) const WINOGRAD: u16 = 1 << 14;
+
+/// True if some of `loops` are tiles, or one pixel alone.
+pub(super) const fn takes_tiles(loops: u16) -> bool {
+    loops & (TILES | ALONE) != 0 || loops & WINOGRAD != 0 && !FAST_WINOGRAD
+}
+
 /// True if some of `loops` are faster on this core than the plain one.
 pub(super) const fn takes_fast(loops: u16) -> bool {
-    loops & (TILES | ALONE | SLIDE | NARROW | STREAM) != 0 && FAST
+    loops & (TILES | WINOGRAD | ALONE | SLIDE | NARROW | STREAM) != 0 && FAST
         || loops & SIMPLE != 0 && FAST_QUADS
         || loops & WIDE != 0 && HELIUM
 }
@@ -72,7 +84,7 @@ pub(super) const fn reads_columns(loops: u16) -> bool {
 /// True if some of `loops` need the plain one on this core, which has not the others.
 pub(super) const fn need_plain(loops: u16) -> bool {
     loops & (PLAIN | ODD) != 0
-        || loops & (TILES | ALONE | SLIDE | NARROW | STREAM) != 0 && !FAST
+        || loops & (TILES | WINOGRAD | ALONE | SLIDE | NARROW | STREAM) != 0 && !FAST
         || loops & SIMPLE != 0 && !FAST_QUADS
         || loops & WIDE != 0 && !HELIUM
 }
@@ -87,8 +99,30 @@ pub fn loops(node: &Node<'_>, scratch: usize) -> u16 {
         OpCode::Conv2d => unsigned | convolution(node, scratch).unwrap_or(ALL_LOOPS),
         OpCode::DepthwiseConv2d => unsigned | depthwise(node, scratch).unwrap_or(ALL_LOOPS),
         OpCode::Dense => unsigned | dense(node, scratch).unwrap_or(ALL_LOOPS),
+        OpCode::Add => node.fields().map_or(ALL_LOOPS, |r: AddRecord| PLAIN | bounded(r.lo, r.hi)),
         _ => 0,
     }
+}
+
+/// Amounts of scratch with which a node is faster than with less, from the least on; none of a node that takes none.
+#[doc(hidden)]
+pub fn scratches(node: &Node<'_>, most: u32) -> impl Iterator<Item = u32> {
+    let r: Option<ConvRecord> = node.fields().ok().filter(|_| OpCode(node.header.op) == OpCode::Conv2d);
+    let tiles = r.as_ref().and_then(|r| {
+        let place = (r.weights, r.packing);
+        let (weights, _) = Weights::of(node, place, r.windows().taps(), node.in0.c, Native::CHANNEL).ok()?;
+        Some(tile::scratch(node, &weights, r))
+    });
+    let of = |r: &ConvRecord| [1, 2, 3, 4].map(|maps| winograd::scratch(node, r, maps));
+    let maps = r.as_ref().map_or([0; 4], of);
+    [tiles.unwrap_or(0)].into_iter().chain(maps).chain([most]).filter(move |&bytes| bytes > 0 && bytes <= most)
+}
+
+/// Maps that a convolution makes at once with so many bytes of scratch; 0 if it is made by other loops.
+#[doc(hidden)]
+pub fn maps(node: &Node<'_>, scratch: u32) -> usize {
+    let r: Option<ConvRecord> = node.fields().ok().filter(|_| OpCode(node.header.op) == OpCode::Conv2d);
+    r.map_or(0, |r| winograd::within(node, &r, scratch as usize))
 }
 
 /// What the plain loop reads of weights so packed.
@@ -99,6 +133,11 @@ fn read(packing: u8) -> u16 {
         COLUMNS => GROUPED | ROWS,
         _ => ROWS,
     }
+}
+
+/// [`BOUNDED`] of such bounds.
+fn bounded(lo: i8, hi: i8) -> u16 {
+    if (lo, hi) == (i8::MIN, i8::MAX) { 0 } else { BOUNDED }
 }
 
 /// [`ODD`] of an odd number of channels.
@@ -112,6 +151,7 @@ fn convolution(node: &Node<'_>, scratch: usize) -> Option<u16> {
     let place = (r.weights, r.packing);
     let (weights, _) = Weights::of(node, place, r.windows().taps(), node.in0.c, Native::CHANNEL).ok()?;
     let takes = match () {
+        () if aligned && winograd::fits(node, &r, scratch) => odd | WINOGRAD,
         () if aligned && tile::fits(node, &weights, &r, scratch) => {
             odd | if tile::is_alone(node, &r) { ALONE } else { TILES }
         }
@@ -119,7 +159,7 @@ fn convolution(node: &Node<'_>, scratch: usize) -> Option<u16> {
         () if aligned && product::fits(node, &weights, &r, scratch) => WIDE,
         () => odd | PLAIN,
     };
-    Some(takes | read(r.packing))
+    Some(takes | read(r.packing) | bounded(r.lo, r.hi))
 }
 
 fn depthwise(node: &Node<'_>, scratch: usize) -> Option<u16> {
@@ -133,7 +173,7 @@ fn depthwise(node: &Node<'_>, scratch: usize) -> Option<u16> {
     };
     let words = if r.packing == WORDS { GROUPED } else { 0 };
     let multiplied = if node.in0.c == node.out.c { 0 } else { BYTES };
-    Some(takes.unwrap_or(PLAIN) | words | multiplied)
+    Some(takes.unwrap_or(PLAIN) | words | multiplied | bounded(r.lo, r.hi))
 }
 
 fn dense(node: &Node<'_>, scratch: usize) -> Option<u16> {
@@ -145,5 +185,5 @@ fn dense(node: &Node<'_>, scratch: usize) -> Option<u16> {
         () if aligned && r.is_wide(node) => WIDE,
         () => odd | PLAIN,
     };
-    Some(takes | read(r.packing))
+    Some(takes | read(r.packing) | bounded(r.lo, r.hi))
 }

@@ -29,6 +29,7 @@ mod space_to_depth;
 mod tile;
 mod upsample;
 mod window;
+mod winograd;
 
 pub use add::{Add, AddRecord};
 pub use carafe_cpu::place;
@@ -40,7 +41,7 @@ pub use depthwise::DepthwiseConv2d;
 pub use history::History;
 pub use loops::ALL_LOOPS;
 #[doc(hidden)]
-pub use loops::loops;
+pub use loops::{loops, maps, scratches};
 pub use lut::{Lut, LutRecord};
 pub use mean::{Mean, MeanRecord};
 pub use mul::{Mul, MulRecord};

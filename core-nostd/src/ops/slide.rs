@@ -3,7 +3,7 @@
 use carafe_cpu::{FAST, Slide, TAPS, Taps};
 
 use super::convolution::{ConvRecord, PLAIN};
-use super::loops::{NARROW, SLIDE};
+use super::loops::{BOUNDED, NARROW, SLIDE};
 use crate::{Cx, Node};
 
 /// Scratch that is worth asking for: with more, more rows are made at once, and fewer lines brought twice.
@@ -99,7 +99,7 @@ pub(super) fn produce<const LOOPS: u16>(
         let out = cx.out.bytes().get_mut(at..)?;
         let loops = (LOOPS & NARROW != 0, LOOPS & SLIDE != 0);
         carafe_cpu::slide(loops, &lines, &s, work, (weights, channels), out)?;
-        if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+        if LOOPS & BOUNDED != 0 && (r.lo, r.hi) != (i8::MIN, i8::MAX) {
             for row in 0..s.rows {
                 for x in 0..s.width {
                     let pixel = out.get_mut(row * s.out_row + x * s.out_step..)?.get_mut(..s.tap)?;

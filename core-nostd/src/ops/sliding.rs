@@ -4,6 +4,7 @@
 use carafe_cpu::{FAST, Run, Stream, TAPS, Taps};
 
 use super::convolution::{ConvRecord, PLAIN};
+use super::loops::BOUNDED;
 use crate::{Cx, Node};
 
 /// Channels whose weights are widened at once: more take more scratch, fewer look for taps more often.
@@ -34,7 +35,7 @@ pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, bytes: usize) -> bool {
 
 /// Makes rows `y0..y1`.
 #[inline(never)]
-pub(super) fn produce(
+pub(super) fn produce<const LOOPS: u16>(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &ConvRecord,
@@ -70,7 +71,7 @@ pub(super) fn produce(
             (run.pixels, run.step) = (usize::from(y1 - y0), usize::from(r.stride_h) * rows.pixel_stride());
             let at = cx.out.byte(y0)?;
             let out = cx.out.bytes().get_mut(at..)?.get_mut(from..)?;
-            make(&stream, &mut taps_at, &run, r, out)?;
+            make::<LOOPS>(&stream, &mut taps_at, &run, r, out)?;
             from += at_once;
             continue;
         }
@@ -107,7 +108,7 @@ pub(super) fn produce(
                 }
                 let at = cx.out.byte(oy)? + usize::from(ox) * out_step + from;
                 let out = cx.out.bytes().get_mut(at..)?;
-                make(&stream, &mut taps_at, &run, r, out)?;
+                make::<LOOPS>(&stream, &mut taps_at, &run, r, out)?;
                 ox += run.pixels as u16;
             }
         }
@@ -118,9 +119,15 @@ pub(super) fn produce(
 
 /// Makes a run of pixels, within the bounds of the layer.
 #[inline(never)]
-fn make(stream: &Stream<'_>, taps: &mut Taps<'_, '_>, run: &Run, r: &ConvRecord, out: &mut [u8]) -> Option<()> {
+fn make<const LOOPS: u16>(
+    stream: &Stream<'_>,
+    taps: &mut Taps<'_, '_>,
+    run: &Run,
+    r: &ConvRecord,
+    out: &mut [u8],
+) -> Option<()> {
     stream.run(taps, run, out)?;
-    if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
+    if LOOPS & BOUNDED != 0 && (r.lo, r.hi) != (i8::MIN, i8::MAX) {
         for pixel in out.chunks_mut(run.out_step.max(1)).take(run.pixels) {
             carafe_cpu::clamp(pixel.get_mut(..stream.channels())?, r.lo, r.hi);
         }

@@ -4,7 +4,7 @@
 use carafe_cpu::{Alike, FAST, PIXELS, Put, TAPS, Taps, Work};
 
 use super::convolution::{ConvRecord, PAIRS};
-use super::loops::{ALONE, TILES};
+use super::loops::{ALONE, BOUNDED, takes_tiles};
 use super::window::{Weights, Windows};
 use crate::{Cx, Node, Rows, TensorInfo};
 
@@ -137,26 +137,25 @@ fn inside(r: &ConvRecord, columns: u32, width: u32) -> Option<(u32, u32)> {
     Some((from, left.checked_div(stride)?.saturating_add(1).min(width.checked_sub(from)?)))
 }
 
-/// Makes rows `y0..y1`, but for the last channel of an odd number, by `loops`, which the caller knows when it is compiled.
+/// Makes rows `y0..y1`, but for the last channel of an odd number.
 #[inline]
-pub(super) fn produce(
+pub(super) fn produce<const LOOPS: u16>(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &ConvRecord,
     (weights, channels): (&Weights<'_>, &[u8]),
-    loops: u16,
 ) -> Option<()> {
     let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
     let windows = r.windows();
     let made = usize::from(y.c) & !1;
     let put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
-    if loops & ALONE != 0 && is_alone(cx.node, r) {
+    if LOOPS & ALONE != 0 && is_alone(cx.node, r) {
         let out = cx.out.row(y0)?.get_mut(..made)?;
         carafe_cpu::dense(rows.row(y0)?, weights.bytes, channels, &put, out)?;
-        cut(r, out);
+        cut::<LOOPS>(r, out);
         return Some(());
     }
-    if loops & TILES == 0 {
+    if !takes_tiles(LOOPS & !ALONE) {
         return None;
     }
     let (list, words) = carafe_cpu::words(cx.scratch).split_at_mut_checked(usize::from(r.kernel_h))?;
@@ -180,7 +179,7 @@ pub(super) fn produce(
     let mut columns = Columns { x, rows, windows, words: column, window };
     // Where the first line of a window lies among those that are copied.
     let mut top = 0;
-    let mut product = Product { r, weights: weights.bytes, channels, made, put, waiting: 0 };
+    let mut product = Product::<LOOPS> { r, weights: weights.bytes, channels, made, put, waiting: 0 };
     // First the tiles of pixels whose windows lie inside, many in one go, then the others, which wait in the columns.
     for alone in [false, true] {
         let mut oy = y0;
@@ -257,7 +256,7 @@ pub(super) fn produce(
                 let windows: &mut [u8] = if words { &mut [] } else { columns.window };
                 let mut work = Work { columns: columns.words, windows };
                 carafe_cpu::tiles(&taps, &alike, &mut work, (weights.bytes, channels), &product.put, cx.out.bytes())?;
-                if is_bounded(r) {
+                if LOOPS & BOUNDED != 0 && is_bounded(r) {
                     for pixel in 0..alike.pixels() {
                         product.cut(product.put.at[0] + pixel * step, cx.out.bytes())?;
                     }
@@ -276,14 +275,14 @@ fn is_bounded(r: &ConvRecord) -> bool {
 
 /// Cuts channels to the bounds of the layer.
 #[inline]
-fn cut(r: &ConvRecord, out: &mut [u8]) {
-    if is_bounded(r) {
+fn cut<const LOOPS: u16>(r: &ConvRecord, out: &mut [u8]) {
+    if LOOPS & BOUNDED != 0 && is_bounded(r) {
         carafe_cpu::clamp(out, r.lo, r.hi);
     }
 }
 
 /// What becomes of columns.
-struct Product<'a> {
+struct Product<'a, const LOOPS: u16> {
     r: &'a ConvRecord,
     weights: &'a [u8],
     channels: &'a [u8],
@@ -294,7 +293,7 @@ struct Product<'a> {
     waiting: usize,
 }
 
-impl Product<'_> {
+impl<const LOOPS: u16> Product<'_, LOOPS> {
     /// Of a further column, whose pixel begins at byte `at`.
     fn add(&mut self, at: usize, columns: &[u32], out: &mut [u8]) -> Option<()> {
         *self.put.at.get_mut(self.waiting)? = at;
@@ -313,13 +312,16 @@ impl Product<'_> {
         self.put.at.iter_mut().skip(self.waiting).for_each(|at| *at = first);
         self.waiting = 0;
         carafe_cpu::tile(columns, self.weights, self.channels, &self.put, out)?;
+        if LOOPS & BOUNDED == 0 {
+            return Some(());
+        }
         self.put.at.iter().try_for_each(|&at| self.cut(at, out))
     }
 
     /// Cuts a pixel.
     #[inline]
     fn cut(&self, at: usize, out: &mut [u8]) -> Option<()> {
-        cut(self.r, out.get_mut(at..)?.get_mut(..self.made)?);
+        cut::<LOOPS>(self.r, out.get_mut(at..)?.get_mut(..self.made)?);
         Some(())
     }
 }

@@ -265,6 +265,8 @@ impl Builder {
         let mut body = Vec::new();
         let begin = Header::SIZE + sections.len() * SectionEntry::SIZE;
         for (id, data) in &sections {
+            // As converters write them: fast loops take constants at multiples of 4.
+            body.resize((begin + body.len()).next_multiple_of(16) - begin, 0);
             let (offset, length) = ((begin + body.len()) as u32, data.len() as u32);
             table.extend(bytes(&SectionEntry { id: *id, flags: section::REQUIRED, offset, length }));
             body.extend_from_slice(data);

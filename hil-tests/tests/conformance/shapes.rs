@@ -80,11 +80,20 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
         if usual > 0 {
             shift = 0;
         }
+        // For some of it, two rows are made at once, of many channels.
+        let maps = !depthwise && n.below(3) == 0;
+        let c = if maps { n.one(&[8, 16, 24, 40]) } else { c };
+        let [kh, kw, sh, sw] = if maps { [3, 3, 1, 1] } else { [kh, kw, sh, sw] };
+        let [dh, dw] = if maps { [1, 1] } else { [dh, dw] };
         let (pt, pl) = (n.below(kh + 1), n.below(kw + 1));
         let extent = |k: usize, d: usize| (k - 1) * d + 1;
         let (h, w) = (extent(kh, dh) + n.below(6), extent(kw, dw) + n.below(12));
         let inside = |size: usize, pad: usize, e: usize, s: usize| (size + 2 * pad - e) / s + 1;
-        let out = if depthwise { c * n.one(&[1, 1, 1, 2]) } else { n.one(&[1, 2, 3, 4, 7, 8, 10, 16]) };
+        let out = if depthwise {
+            c * n.one(&[1, 1, 1, 2])
+        } else {
+            n.one(if maps { &[8, 9, 10, 22] } else { &[1, 2, 3, 4, 7, 8, 10, 16] })
+        };
         let y = [inside(h, pt, extent(kh, dh), sh), inside(w, pl, extent(kw, dw), sw), out];
         let depth = if depthwise { 1 } else { c };
         let (weights, channels) = (n.weights(out * kh * kw * depth), n.channels(out, kh * kw * depth));
@@ -110,7 +119,7 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
             packing,
             weights,
         });
-        ([h, w, c], y, fields, 1 + n.below(3))
+        ([h, w, c], y, fields, 1 + n.below(if maps { 6 } else { 3 }))
     };
     // Slices of wider pixels, at odd places.
     let beside = n.one(&[0, 0, 1, 3]);
