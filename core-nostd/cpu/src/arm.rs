@@ -27,7 +27,7 @@ struct TileArguments {
     channels_end: *const u8,
     weights: *const u8,
     /// The routine's own.
-    own: [u32; 2],
+    own: u32,
     /// Tiles of three pixels.
     tiles: usize,
     /// Those of two, behind them: the third pixel goes where the first goes, which is written last.
@@ -119,7 +119,7 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
         shift: u32::from(put.shift),
         channels_end: channels.wrapping_add(16 * pairs),
         weights: weights.as_ptr(),
-        own: [0; 2],
+        own: 0,
         tiles: 1 - twos,
         twos,
     })

@@ -67,18 +67,17 @@
     .equ    TILE_CHANNELS_END, 68
     .equ    TILE_WEIGHTS, 72
     .equ    TILE_ENTRY, 76
-    .equ    TILE_HEAD, 80
-    .equ    TILE_TILES, 84
-    .equ    TILE_TWOS, 88
-    .equ    TILE_LINES, 92
-    .equ    TILE_RUN, 100
-    .equ    TILE_OFFSET, 108
-    .equ    TILE_FIRST_CHANNEL, 112
-    .equ    TILE_OUT_GAP, 116
-    .equ    TILE_WINDOW, 120
-    .equ    TILE_INPUTS, 124
-    .equ    TILE_UNSIGNED, 128
-    .equ    TILE_ZERO, 132
+    .equ    TILE_TILES, 80
+    .equ    TILE_TWOS, 84
+    .equ    TILE_LINES, 88
+    .equ    TILE_RUN, 96
+    .equ    TILE_OFFSET, 104
+    .equ    TILE_FIRST_CHANNEL, 108
+    .equ    TILE_OUT_GAP, 112
+    .equ    TILE_WINDOW, 116
+    .equ    TILE_INPUTS, 120
+    .equ    TILE_UNSIGNED, 124
+    .equ    TILE_ZERO, 128
 
 @ void carafe_tiles(TilesArguments), void carafe_tile(TileArguments)
 @ carafe_tile makes one tile, whose columns are there.
@@ -185,6 +184,7 @@ carafe_tiles:
 27: carafe_tile_columns uxtb16
     b       30f
 
+    .size carafe_tiles, . - carafe_tiles
     .global carafe_tile
     .type carafe_tile, %function
     .thumb_func
@@ -204,23 +204,25 @@ carafe_tile:
     adr     r3, 33f
     adr     r4, 40f
     add     r4, r4, r6, lsl #6
+    adr     r6, 41f
     b       32f
 31: @ Of two pixels, a step is 48 bytes.
     adr     r3, 45f
     adr     r4, 46f
     add     r6, r6, r6, lsl #1
     add     r4, r4, r6, lsl #4
+    adr     r6, 48f
 32: cmp     r5, #0
     it      eq
-    adreq   r4, 41f
+    moveq   r4, r6
+    ldr     r7, [sp, #TILE_CHANNELS]
     orr     r4, r4, #1
     orr     r3, r3, #1
-    strd    r4, r3, [sp, #TILE_ENTRY]
+    str     r4, [sp, #TILE_ENTRY]
     bx      r3
     .p2align 2
-33: @ A pair of channels.
-    ldr     r3, [sp, #TILE_CHANNELS]
-    ldr     lr, [r3]
+33: @ A pair of channels, whose parameters r7 points to.
+    ldr     lr, [r7]
     carafe_tile_step lr, lr, lr, lr, lr
     ldr     pc, [sp, #TILE_ENTRY]
     .p2align 2
@@ -232,32 +234,27 @@ carafe_tile:
     bne     40b
 
     .p2align 2
-41: ldr     r2, [sp, #TILE_CHANNELS]
-    ldm     r2!, {r3, r4, r5, r6}
-    str     r2, [sp, #TILE_CHANNELS]
+41: ldr     r7, [sp, #TILE_CHANNELS]
+    ldm     r7!, {r3, r4, r5, r6}
     @ b = (S - A) / 256 + bias of b
     sub     r8, r8, r11
     sub     r9, r9, r12
     sub     r10, r10, lr
+    ldrd    r2, r3, [sp, #TILE_ZERO_POINT]
+    str     r7, [sp, #TILE_CHANNELS]
     add     r8, r5, r8, asr #8
     add     r9, r5, r9, asr #8
     add     r10, r5, r10, asr #8
-    ldrd    r3, r7, [sp, #TILE_ZERO_POINT]
-    cbz     r7, 42f
-    lsl     r8, r8, r7
-    lsl     r9, r9, r7
-    lsl     r10, r10, r7
-    lsl     r11, r11, r7
-    lsl     r12, r12, r7
-    lsl     lr, lr, r7
-42: smmlar  r11, r11, r4, r3
-    smmlar  r8, r8, r6, r3
-    smmlar  r12, r12, r4, r3
-    smmlar  r9, r9, r6, r3
-    smmlar  lr, lr, r4, r3
-    smmlar  r10, r10, r6, r3
-    ldr     r3, [sp, #TILE_OUT]
-    ldrd    r4, r5, [sp, #TILE_OTHERS]
+    cbnz    r3, 43f
+42: smmlar  r11, r11, r4, r2
+    smmlar  r8, r8, r6, r2
+    smmlar  r12, r12, r4, r2
+    smmlar  r9, r9, r6, r2
+    smmlar  lr, lr, r4, r2
+    smmlar  r10, r10, r6, r2
+    ldrd    r3, r4, [sp, #TILE_OUT]
+    ldr     r5, [sp, #TILE_OTHERS + 4]
+    ldr     r6, [sp, #TILE_CHANNELS_END]
     ssat    r11, #8, r11
     ssat    r8, #8, r8
     ssat    r12, #8, r12
@@ -270,40 +267,79 @@ carafe_tile:
     strh    r12, [r3, r4]
     strh    lr, [r3, r5]
     strh    r11, [r3], #2
-    str     r3, [sp, #TILE_OUT]
-    ldr     r5, [sp, #TILE_CHANNELS_END]
-    cmp     r2, r5
     ldrd    r0, r2, [sp, #TILE_X]
-    it      ne
-    ldrne   pc, [sp, #TILE_HEAD]
+    str     r3, [sp, #TILE_OUT]
+    cmp     r7, r6
+    bne     33b
+    b       51f
+43: lsl     r8, r8, r3
+    lsl     r9, r9, r3
+    lsl     r10, r10, r3
+    lsl     r11, r11, r3
+    lsl     r12, r12, r3
+    lsl     lr, lr, r3
+    b       42b
 
+    .p2align 2
+48: @ As 41, of two pixels.
+    ldr     r7, [sp, #TILE_CHANNELS]
+    ldm     r7!, {r3, r4, r5, r6}
+    sub     r8, r8, r11
+    sub     r9, r9, r12
+    ldrd    r2, r3, [sp, #TILE_ZERO_POINT]
+    str     r7, [sp, #TILE_CHANNELS]
+    add     r8, r5, r8, asr #8
+    add     r9, r5, r9, asr #8
+    cbnz    r3, 44f
+49: smmlar  r11, r11, r4, r2
+    smmlar  r8, r8, r6, r2
+    smmlar  r12, r12, r4, r2
+    smmlar  r9, r9, r6, r2
+    ldrd    r3, r4, [sp, #TILE_OUT]
+    ldr     r6, [sp, #TILE_CHANNELS_END]
+    ssat    r11, #8, r11
+    ssat    r8, #8, r8
+    ssat    r12, #8, r12
+    ssat    r9, #8, r9
+    bfi     r11, r8, #8, #24
+    bfi     r12, r9, #8, #24
+    strh    r12, [r3, r4]
+    strh    r11, [r3], #2
+    ldrd    r0, r2, [sp, #TILE_X]
+    str     r3, [sp, #TILE_OUT]
+    cmp     r7, r6
+    bne     45f
+    b       51f
+44: lsl     r8, r8, r3
+    lsl     r9, r9, r3
+    lsl     r11, r11, r3
+    lsl     r12, r12, r3
+    b       49b
+
+51: @ The next tile: as many pixels on as this one has.
     ldrd    r4, r5, [sp, #TILE_TILES]
     add     r6, r4, r5
     cmp     r6, #1
     beq     50f
-    @ The next tile: as many pixels on as this one has.
     ldrd    r6, r7, [sp, #TILE_RUN + 4]
     ldrd    r8, r9, [sp, #TILE_FIRST_CHANNEL]
     str     r8, [sp, #TILE_CHANNELS]
     add     r7, r7, r6, lsl #1
-    cbz     r4, 43f
+    cbz     r4, 52f
     subs    r4, #1
     str     r4, [sp, #TILE_TILES]
     add     r7, r7, r6
-    cbnz    r4, 44f
-    str     r4, [sp, #TILE_OTHERS + 4]
-    b       44f
-43: subs    r5, #1
+    b       53f
+52: subs    r5, #1
     ldr     r6, [sp, #TILE_OTHERS]
     str     r5, [sp, #TILE_TWOS]
     sub     r9, r9, r6
-44: add     r3, r3, r9
+53: add     r3, r3, r9
     str     r7, [sp, #TILE_OFFSET]
     str     r3, [sp, #TILE_OUT]
     b       10b
     .p2align 2
-45: ldr     r3, [sp, #TILE_CHANNELS]
-    ldr     lr, [r3]
+45: ldr     lr, [r7]
     carafe_tile_step_of_two lr, lr, lr, lr
     ldr     pc, [sp, #TILE_ENTRY]
     .p2align 2
@@ -313,7 +349,7 @@ carafe_tile:
     carafe_tile_step_of_two
     cmp     r0, r2
     bne     46b
-    b       41b
+    b       48b
 50: pop     {r4-r11, lr}
     add     sp, #16
     bx      lr
