@@ -66,7 +66,7 @@ pub(super) fn cost(net: &Net<'_>, n: usize, band: u8) -> Cost {
     let first = band.saturating_sub(net.demands[n].lead.into()).clamp(1, height.max(1));
     let (full, rest) = ((height - first) / band, (height - first) % band);
     let steps = [(1, first), (full, band), (u64::from(rest > 0), rest)];
-    let of = |rows: u64| Cost::usual(STEP) + by_maps(net, n, rows).unwrap_or_else(|| Cost::usual(step(net, n, rows)));
+    let of = |rows: u64| Cost::usual(STEP) + by_maps(net, n, rows).unwrap_or_else(|| step(net, n, rows));
     steps.into_iter().filter(|s| s.0 > 0).map(|(times, rows)| of(rows).times(times)).sum()
 }
 
@@ -90,15 +90,15 @@ fn by_maps(net: &Net<'_>, n: usize, band: u64) -> Option<Cost> {
     Some(Cost::usual(1_500) + Cost::dense(all + c / 2 * (sums + (pairs + odd).div_ceil(maps) * kernels)))
 }
 
-/// Instructions of a step of node `n` that makes `band` rows, without those around its kernel.
-fn step(net: &Net<'_>, n: usize, band: u64) -> u64 {
+/// A step of node `n` that makes `band` rows, without what is around its kernel.
+fn step(net: &Net<'_>, n: usize, band: u64) -> Cost {
     let node = net.model.node(n);
     let (y, need) = (&node.out, &net.needs[n]);
     let w = if need.consumes { node.in0.w } else { y.w };
     let (w, c) = (u64::from(w), u64::from(y.c));
     let pixels = band * w;
     let helium = net.model.cpu == Cpu::Helium;
-    match (node.header.op, ConvRecord::read(node.record)) {
+    let instructions = match (node.header.op, ConvRecord::read(node.record)) {
         _ if need.view => 0,
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
@@ -119,11 +119,14 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> u64 {
             // Of a window below another, those lines that are new.
             let lines = (band - 1) * u64::from(r.stride_h.min(r.kernel_h)) + u64::from(r.kernel_h);
             let lines = if copied { lines * 90 + band * u64::from(r.kernel_h) * 20 } else { 0 };
-            2_000
-                + (rows * threes + more) * (c * (inputs * 17 / 8 + 24) + 3 * inputs)
-                + (rows * twos + rest) * (c * (inputs * 13 / 8 + 24) + 3 * inputs)
-                + rows * alone * (4 * inputs + 60 * taps + 300)
-                + lines
+            let [threes, twos] = [rows * threes + more, rows * twos + rest];
+            let around = 2_000 + rows * alone * (4 * inputs + 60 * taps + 300) + lines;
+            // Loads make the step of three pixels 26 cycles, with its share of the turn, and that of two 22.
+            let cycles =
+                threes * (c * (inputs * 13 / 4 + 30) + 4 * inputs) + twos * (c * (inputs * 11 / 4 + 24) + 3 * inputs);
+            let instructions =
+                threes * (c * (inputs * 17 / 8 + 22) + 3 * inputs) + twos * (c * (inputs * 13 / 8 + 18) + 2 * inputs);
+            return Cost::usual(around) + Cost { instructions, time: 2 * cycles };
         }
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == QUADS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
@@ -176,7 +179,8 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> u64 {
         }
         (code, _) if code == OpCode::Dense.0 => u64::from(need.macs) * 3 / 2,
         _ => pixels * c * 10,
-    }
+    };
+    Cost::usual(instructions)
 }
 
 /// Tiles of three pixels and of two that make so many: those of `carafe_cpu::Alike`.
