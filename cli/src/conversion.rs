@@ -98,4 +98,12 @@ impl Watch for Watcher<'_> {
     fn planning(&self) {
         self.phases.at("plan memory", 0, 0);
     }
+
+    fn recomputing(&self, done: usize, total: usize) {
+        // Each round has a meter of its own.
+        match done {
+            0 => self.planning(),
+            _ => self.phases.at("try to compute again", done, total),
+        }
+    }
 }

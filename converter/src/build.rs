@@ -155,6 +155,12 @@ impl Build {
         self
     }
 
+    /// Layers may be computed a second time where that saves memory, for so many percent more time at most.
+    pub fn recompute(mut self, percent: u32) -> Self {
+        self.options.recompute = Some(percent);
+        self
+    }
+
     /// The blob's file name without `.carafe`; else it has that of the model.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::dataset::{Dataset, Preprocess};
 use crate::lower::{self, Lowered};
 use crate::passes::{self, Camera, Optimized, PassError};
-use crate::plan::{self, Plan, PlanOptions};
+use crate::plan::{self, Plan, PlanOptions, Recomputed};
 use crate::stateful;
 use crate::write::{self, WriteOptions};
 
@@ -45,6 +45,8 @@ pub struct Options {
     pub cpu: Cpu,
     /// Memory.
     pub plan: PlanOptions,
+    /// Nodes may run a second time where that saves memory, for so many percent more time at most.
+    pub recompute: Option<u32>,
     /// What goes into the blob besides the model.
     pub write: WriteOptions,
 }
@@ -61,6 +63,10 @@ pub trait Watch: Sync {
     }
     /// The planner begins.
     fn planning(&self) {}
+    /// So many of the chains of nodes that might run a second time have been tried; 0 begins a round.
+    fn recomputing(&self, done: usize, total: usize) {
+        let _ = (done, total);
+    }
 }
 
 impl Watch for () {}
@@ -82,6 +88,8 @@ pub struct Converted {
     pub lowered: Lowered,
     /// Where they run.
     pub plan: Plan,
+    /// What runs a second time, if [`Options::recompute`] asks for it.
+    pub recomputed: Vec<Recomputed>,
 }
 
 /// Why a conversion failed. Every message names node, tensor or sample, and the remedy.
@@ -156,14 +164,22 @@ pub fn convert(
         quantize(&graph, &samples?, &options.quantizer, &|p| watch.quantizing(p))?
     };
     watch.planning();
-    let lowered = lower::lower(&quantized, camera.as_ref(), options.cpu)?;
-    let plan = plan::plan(&lowered, &options.plan)?;
+    let mut lowered = lower::lower(&quantized, camera.as_ref(), options.cpu)?;
+    let (plan, recomputed) = match options.recompute {
+        Some(percent) => {
+            let progress = |done, total| watch.recomputing(done, total);
+            let found = plan::plan_recomputing(&lowered, &options.plan, percent, &progress)?;
+            lowered = found.model.unwrap_or(lowered);
+            (found.plan, found.made)
+        }
+        None => (plan::plan(&lowered, &options.plan)?, vec![]),
+    };
     let layout = match optimized.inputs.first() {
         Some(input) if !input.is_unchanged() => Layout::Nchw,
         _ => Layout::Nhwc,
     };
     let blob = write::write(&lowered, &plan, &options.preprocess.to_section(layout), &options.write)?;
-    Ok(Converted { blob, optimized, camera, quantized, report, lowered, plan })
+    Ok(Converted { blob, optimized, camera, quantized, report, lowered, plan, recomputed })
 }
 
 impl Optimized {

@@ -6,7 +6,7 @@ use carafe::Model;
 use carafe::blob::{CONSTS_ALIGN, Cpu};
 use carafe_boards::Board;
 use carafe_converter::dataset::Dataset;
-use carafe_converter::plan::{FrontierPoint, Goal};
+use carafe_converter::plan::{FrontierPoint, Goal, Recomputed};
 use carafe_converter::{Converted, Options, frontend, passes, split};
 use carafe_graph::Graph;
 use carafe_quantizer::{BiasCorrection, Decision, ObserverKind, Report};
@@ -70,6 +70,10 @@ pub struct Args {
     /// --optimize the one that meets both; fails if none does
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
     ram_limit: Option<u32>,
+    /// Compute layers a second time where that saves RAM, for at most so many percent more time; off unless asked for
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "25",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    recompute: Option<u32>,
     /// Bytes of a second, fast RAM (tightly coupled memory) for what is touched most often
     #[arg(long, value_name = "BYTES")]
     fast_ram: Option<u32>,
@@ -199,10 +203,23 @@ struct Json<'a> {
     instructions_estimate: u64,
     cycles_estimate: u64,
     frontier: Vec<Offer>,
+    /// What is computed twice; none unless --recompute asks for it, and none if nothing pays.
+    recomputed: Vec<Again<'a>>,
     /// File that holds the weights, if it is not the blob.
     weights: Option<String>,
     seconds: f64,
     report: &'a Report,
+}
+
+/// A layer that is computed twice, and what that saves and costs.
+#[derive(Serialize)]
+struct Again<'a> {
+    layer: &'a str,
+    /// Those of the blob that make it again, it the last.
+    ops: &'a [usize],
+    saved_bytes: i64,
+    macs: u64,
+    instructions_estimate: u64,
 }
 
 /// A plan that could be had.
@@ -267,6 +284,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     options.plan.fast_bytes = args.fast_ram;
     options.plan.goal = args.optimize.map(GoalArg::goal);
     options.plan.ram_limit = args.ram_limit;
+    options.recompute = args.recompute;
     options.write.labels = labels;
     options.write.debug = args.debug_info;
     let watcher = Watcher::new(ui, args.dump_after.as_deref());
@@ -313,6 +331,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         instructions_estimate: converted.plan.instructions,
         cycles_estimate: converted.plan.cycles,
         frontier: frontier(args, &converted),
+        recomputed: converted.recomputed.iter().map(again).collect(),
         weights,
         seconds: begun.elapsed().as_secs_f64(),
         report: &converted.report,
@@ -320,7 +339,12 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if ui.quiet && !ui.json {
         return Ok(());
     }
-    ui.answer(&json, || text(&json, &converted, ui))
+    ui.answer(&json, || text(&json, &converted, args, ui))
+}
+
+fn again(made: &Recomputed) -> Again<'_> {
+    let Recomputed { layer, nodes, saved_bytes, macs, instructions } = made;
+    Again { layer, ops: nodes, saved_bytes: *saved_bytes, macs: *macs, instructions_estimate: *instructions }
 }
 
 /// The plans that were found, from the smallest to the fastest.
@@ -339,6 +363,7 @@ fn frontier(args: &Args, converted: &Converted) -> Vec<Offer> {
         } else {
             flags.push(format!("--ram-limit {}", p.arena_bytes + p.state_bytes));
         }
+        flags.extend(args.recompute.map(|percent| format!("--recompute={percent}")));
         Offer {
             arena_bytes: p.arena_bytes,
             fast_bytes: p.fast_bytes,
@@ -459,7 +484,7 @@ fn offers(json: &Json<'_>) -> String {
 /// Layers that the summary names.
 const WORST: usize = 3;
 
-fn text(json: &Json<'_>, converted: &Converted, ui: &Ui) -> String {
+fn text(json: &Json<'_>, converted: &Converted, args: &Args, ui: &Ui) -> String {
     let mut text = format!("{GOOD}{}{GOOD:#}\n", json.output);
     let mut line = |what: &str, value: String| text.push_str(&format!("  {what:9} {value}\n"));
     let both = |n: u64| match words::bytes(n) {
@@ -482,6 +507,17 @@ fn text(json: &Json<'_>, converted: &Converted, ui: &Ui) -> String {
     }
     if json.state_bytes > 0 {
         line("state", format!("{} that outlive an inference", both(json.state_bytes.into())));
+    }
+    for a in &json.recomputed {
+        let (ops, saved) = (words::several(a.ops.len(), "op"), words::count(a.saved_bytes.unsigned_abs()));
+        let (macs, time) = (words::macs(a.macs), words::macs(a.instructions_estimate));
+        let less = if a.saved_bytes < 0 { "more" } else { "less" };
+        let layer = words::short(a.layer, 40);
+        let price = format!("{macs} multiply-accumulates, about {time} instructions");
+        line("again", format!("`{layer}`, {ops} run twice: {saved} bytes {less} for {price}"));
+    }
+    if args.recompute.is_some() && json.recomputed.is_empty() {
+        line("again", "nothing: no layer is worth computing twice".to_owned());
     }
     if let Some(file) = &json.weights {
         line("apart", format!("the weights are in {file}, the rest in the blob"));

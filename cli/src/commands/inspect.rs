@@ -79,6 +79,9 @@ struct Op {
     /// Rows that one step makes.
     band: u8,
     segment: u16,
+    /// The op whose result it makes a second time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recomputes: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -166,7 +169,7 @@ pub fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         outputs: tensors::outputs(&model),
         labels: strings.filter(|s| s.0 == StringKind::Label).map(|s| s.2.to_owned()).collect(),
         signature,
-        ops: (0..model.nodes()).filter_map(|n| op(&model, &memory, n)).collect(),
+        ops: firsts(&model).into_iter().zip(0..).filter_map(|(first, n)| op(&model, &memory, n, first)).collect(),
         plan: args.plan.then(|| plan(&model, &memory)),
     };
     let map = || Map::of(&model, &json.name, &memory.timeline);
@@ -199,7 +202,28 @@ fn signature(args: &Args, file: &[u8]) -> anyhow::Result<Option<Signature>> {
     Ok(trailer.map(|trailer| Signature { key_id: carafe_hil::key_id(&trailer.key), valid }))
 }
 
-fn op(model: &Model<'_>, memory: &Memory, n: u16) -> Option<Op> {
+/// By op: the one that makes the same result before it. It has the same record, hence the same weights, and reads the
+/// same. What the converter has computed twice is known by this, whoever made the blob.
+fn firsts(model: &Model<'_>) -> Vec<Option<u16>> {
+    let mut firsts: Vec<Option<u16>> = Vec::new();
+    for n in 0..model.nodes() {
+        let first_of = |t: u16| firsts.get(usize::from(t)).copied().flatten().unwrap_or(t);
+        let same = |m: &u16| {
+            let (Ok(a), Ok(b)) = (model.node(*m), model.node(n)) else { return false };
+            (a.header.op, a.header.version, a.record) == (b.header.op, b.header.version, b.record)
+                && a.out.same_shape(&b.out)
+                && a.out.zero_point == b.out.zero_point
+                && first_of(a.header.in0) == first_of(b.header.in0)
+                && first_of(a.header.in1) == first_of(b.header.in1)
+        };
+        // A view makes nothing, and what outlives the inference is no second of anything.
+        let makes = model.need(n).is_some_and(|need| !need.view && !need.state && !need.consumes);
+        firsts.push((0..n).filter(|_| makes).find(same));
+    }
+    firsts
+}
+
+fn op(model: &Model<'_>, memory: &Memory, n: u16, recomputes: Option<u16>) -> Option<Op> {
     let node = model.node(n).ok()?;
     let inside = |s: &u16| model.segment_record(*s).is_some_and(|r| n >= r.first && n - r.first < r.count);
     Some(Op {
@@ -212,6 +236,7 @@ fn op(model: &Model<'_>, memory: &Memory, n: u16) -> Option<Op> {
         shape: [node.out.h, node.out.w, node.out.c],
         band: node.header.band,
         segment: (0..model.segments()).find(inside).unwrap_or(0),
+        recomputes,
     })
 }
 
@@ -341,6 +366,10 @@ fn ops_table(ops: &[Op], ui: &Ui) -> String {
         ("alive", Align::Right),
         ("segment", Align::Right),
     ];
+    let twice = ops.iter().any(|o| o.recomputes.is_some());
+    if twice {
+        head.push(("again", Align::Right));
+    }
     let named = ops.iter().any(|o| o.name.is_some());
     if named {
         head.push(("name", Align::Left));
@@ -356,6 +385,9 @@ fn ops_table(ops: &[Op], ui: &Ui) -> String {
             number(o.peak_bytes),
             o.segment.to_string(),
         ];
+        if twice {
+            cells.push(o.recomputes.map_or_else(|| "-".to_owned(), |first| format!("op {first}")));
+        }
         if named {
             cells.push(words::short(o.name.as_deref().unwrap_or_default(), 40));
         }

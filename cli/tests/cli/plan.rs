@@ -146,3 +146,53 @@ fn a_limit_is_kept_or_refused_with_reasons() {
     convert(&file, &["--ram-limit", "0"]).fails(2, &["--ram-limit"]);
     assert!(folder.list().is_empty(), "nothing is written");
 }
+
+#[test]
+fn computing_again_saves_memory_at_the_price_that_is_shown() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../hil-tests/golden/unet");
+    let [model, data] = ["model.xml", "io.npz"].map(|f| golden.join(f).display().to_string());
+    let folder = Folder::new();
+    let convert = |file: &str, flags: &[&str]| {
+        let quick = ["--observer", "minmax", "--bias-correction", "off"];
+        let args = ["convert", &model, "-o", file, "--calibration", &data];
+        carafe(args.into_iter().chain(quick).chain(flags.iter().copied())).ok()
+    };
+    let [once, twice] = ["once.carafe", "twice.carafe"].map(|f| folder.at(f));
+    let plain = convert(&once, &["--optimize", "size", "--json"]).json();
+    assert_eq!(plain["recomputed"], serde_json::json!([]), "nothing runs twice unless asked for");
+    let again = convert(&twice, &["--optimize", "size", "--recompute", "--json"]).json();
+    let made = again["recomputed"].as_array().expect("what runs twice");
+    let sum = |key: &str| made.iter().map(|m| m[key].as_i64().unwrap_or_else(|| panic!("`{key}`: {m}"))).sum::<i64>();
+    let less = |key: &str| plain[key].as_i64().unwrap() - again[key].as_i64().unwrap();
+    assert!(!made.is_empty() && less("arena_bytes") > 0, "{again}");
+    assert_eq!((sum("saved_bytes"), sum("macs")), (less("arena_bytes"), -less("macs")));
+    let mut run: Vec<u64> = made.iter().flat_map(|m| m["ops"].as_array().unwrap()).filter_map(|n| n.as_u64()).collect();
+    run.sort_unstable();
+    let text = convert(&folder.at("text.carafe"), &["--recompute"]).stdout;
+    assert!(text.contains("run twice") && text.contains("--recompute=25"), "{text}");
+
+    let answer =
+        |file: &str| carafe(["run", file, "--input", &data, "--index", "1", "--json"]).ok().json()["outputs"].clone();
+    assert_eq!(answer(&once), answer(&twice));
+
+    // The blob alone tells which they are.
+    let ops = carafe(["inspect", &twice, "--json"]).ok().json()["ops"].as_array().expect("ops").clone();
+    let second: Vec<_> = ops.iter().filter(|o| o["recomputes"].is_u64()).collect();
+    assert_eq!(second.iter().filter_map(|o| o["index"].as_u64()).collect::<Vec<_>>(), run);
+    for op in second {
+        let first = &ops[op["recomputes"].as_u64().unwrap() as usize];
+        assert_eq!((&first["kind"], &first["shape"], &first["macs"]), (&op["kind"], &op["shape"], &op["macs"]));
+    }
+    assert!(carafe(["inspect", &twice, "--plan"]).ok().stdout.contains("again"));
+    let ops = carafe(["inspect", &once, "--json"]).ok().json()["ops"].clone();
+    assert!(ops.as_array().expect("ops").iter().all(|o| o["recomputes"].is_null()), "{ops}");
+
+    carafe(["convert", &model, "-o", &once, "--calibration", &data, "--recompute=0"]).fails(2, &["--recompute"]);
+}
+
+#[test]
+fn where_no_tensor_waits_nothing_is_computed_again() {
+    let folder = Folder::new();
+    let text = convert(&folder.at("d.carafe"), &["--recompute=50"]).ok().stdout;
+    assert!(text.contains("no layer is worth computing twice"), "{text}");
+}

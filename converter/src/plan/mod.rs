@@ -17,11 +17,13 @@
 //! | `search` | the smallest arena |
 //! | `ladder` | from there to faster plans |
 //! | `frontier`, `choose` | what is worth knowing of all these, and which is taken |
+//! | `again`, `recompute` | nodes that run a second time, where that takes less memory |
 //! | `unfit` | what to say if none fits |
 //! | `jobs` | plans for a CPU with an accelerator |
 //! | `regions` | what lies in fast memory, and what in the state |
 //! | `timeline` | the same for a finished blob |
 
+mod again;
 mod block;
 mod choose;
 mod conflicts;
@@ -33,6 +35,7 @@ mod ladder;
 mod lead;
 mod net;
 mod pack;
+mod recompute;
 mod regions;
 mod search;
 mod segment;
@@ -46,10 +49,12 @@ use carafe::blob::{BufferRecord, NONE, SegmentRecord, region};
 use carafe::{Need, OpCode};
 
 use crate::lower::Lowered;
+pub use again::Again;
 use block::What;
 use frontier::{Frontier, Point};
 pub use jobs::{JobRule, plan_jobs};
 use net::Net;
+pub use recompute::{Recomputed, Recomputing, plan_recomputing};
 use regions::Placement;
 use storage::Overwrite;
 pub use timeline::{Alive, Happening, Timeline, TimelineError, Use};
@@ -265,6 +270,16 @@ pub struct FrontierPoint {
 
 /// Plans a model.
 pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
+    let mut frontier = Frontier::of(start(model, options)?, options)?;
+    let chosen = choose::choose(&mut frontier, options)?;
+    let fast = options.fast_bytes.unwrap_or(0);
+    let placement = regions::place(&chosen.net, &chosen.plan, fast, true);
+    let reported = frontier.report(&chosen, &placement, fast);
+    assemble(chosen, placement, reported)
+}
+
+/// A model with the bands that are asked for, without scratch.
+fn start<'m>(model: &'m Lowered, options: &PlanOptions) -> Result<Net<'m>, PlanError> {
     let nodes = model.nodes.len();
     let tensors = nodes + model.inputs.len();
     if tensors >= usize::from(NONE) {
@@ -290,12 +305,7 @@ pub fn plan(model: &Lowered, options: &PlanOptions) -> Result<Plan, PlanError> {
     }
     let may = |n: usize| options.in_place.as_ref().and_then(|l| l.get(n)).copied().unwrap_or(true);
     let overwrite = (0..nodes).map(|n| if may(n) { Overwrite::Last } else { Overwrite::Never }).collect();
-    let mut frontier = Frontier::of(Net::new(model, options, bands, overwrite, vec![0; nodes])?, options)?;
-    let chosen = choose::choose(&mut frontier, options)?;
-    let fast = options.fast_bytes.unwrap_or(0);
-    let placement = regions::place(&chosen.net, &chosen.plan, fast, true);
-    let reported = frontier.report(&chosen, &placement, fast);
-    assemble(chosen, placement, reported)
+    Net::new(model, options, bands, overwrite, vec![0; nodes])
 }
 
 fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint>) -> Result<Plan, PlanError> {

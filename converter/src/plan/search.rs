@@ -110,6 +110,13 @@ impl<'o> Search<'o> {
         Ok((net, best))
     }
 
+    /// Bytes that no packing goes below, if it is cut like this.
+    pub fn bound(&self, net: &Net<'_>, cuts: &[usize]) -> Result<u64, PlanError> {
+        let walks = Walks { net, known: Mutex::default() };
+        let draft = Draft::of(net, walks.all(cuts, &self.spent)?, self.options.grow);
+        Ok(net.floor().next_multiple_of(super::pack::ALIGN) + draft.bound())
+    }
+
     pub fn spend(&self, work: usize) {
         self.spent.fetch_add(work as u64, Ordering::Relaxed);
     }

@@ -18,7 +18,7 @@ pub fn models() -> impl Strategy<Value = model::Model> {
 }
 
 /// Plans that are forced in every way that there is, and searched for where nothing is said.
-fn options(nodes: usize, n: &mut Random) -> PlanOptions {
+pub fn options(nodes: usize, n: &mut Random) -> PlanOptions {
     let all = PackStrategy::ALL;
     PlanOptions {
         push_rows: n.below(2) == 0,
@@ -77,7 +77,7 @@ fn hold_timeline(plan: &Plan, blob: &[u8], options: &PlanOptions) {
     }
 }
 
-fn check(lowered: &Lowered, data: &[Vec<u8>], want: &[Vec<u8>], options: &PlanOptions) -> Outcome {
+pub fn check(lowered: &Lowered, data: &[Vec<u8>], want: &[Vec<u8>], options: &PlanOptions) -> Outcome {
     let (plan, blob) = blob(lowered, options);
     let got = run(&blob, data);
     assert_eq!(got.outputs, want, "{options:?}\n{plan:#?}");
