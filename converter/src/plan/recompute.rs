@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::again::Again;
 use super::block::{What, alive};
-use super::cost;
-use super::net::Net;
+use super::cost::{self, Cost};
+use super::net::{Net, USUAL};
 use super::search::{Candidate, Search};
 use super::storage::Overwrite;
 use super::{Plan, PlanError, PlanOptions, plan, start};
@@ -102,7 +102,7 @@ impl Taken {
     /// First comes what fits, then what takes less of what counts.
     fn rank(&self, options: &PlanOptions) -> (bool, u64) {
         match &self.plan {
-            Ok(plan) if options.ram_limit.is_some() && options.goal.is_none() => (false, plan.instructions),
+            Ok(plan) if options.ram_limit.is_some() && options.goal.is_none() => (false, plan.cycles),
             plan => (plan.is_err(), ram(plan)),
         }
     }
@@ -114,7 +114,7 @@ impl Taken {
             let caps = plan.needs.iter().map(|n| n.scratch).collect();
             let overwrite = vec![Overwrite::default(); model.nodes.len()];
             let net = Net::new(model, options, plan.bands.clone(), overwrite, caps)?;
-            self.made.iter_mut().for_each(|m| m.instructions = instructions(&net, &m.nodes));
+            self.made.iter_mut().for_each(|m| m.instructions = price(&net, &m.nodes).instructions);
         }
         Ok(Recomputing { model: self.model, plan, made: self.made })
     }
@@ -125,6 +125,8 @@ struct Step {
     model: Lowered,
     again: Again,
     made: Recomputed,
+    /// Time that it takes, in the unit of [`Cost::time`].
+    time: u64,
 }
 
 /// Chains that save memory, one after the other.
@@ -140,7 +142,7 @@ fn chains(
         let small = Smallest::of(steps.last().map_or(model, |s| &s.model), options)?;
         let allowance = *left.get_or_insert(small.net.time().saturating_mul(percent.into()) / 100);
         let Some(step) = small.step(allowance, options, progress)? else { return Ok(steps) };
-        left = Some(allowance.saturating_sub(step.made.instructions));
+        left = Some(allowance.saturating_sub(step.time));
         steps.push(step);
     }
 }
@@ -162,7 +164,7 @@ impl<'m> Smallest<'m> {
         self.plans.iter().map(|p| p.packing.bytes).sum()
     }
 
-    /// The chain that saves the most, if any is worth it. It may take so many instructions.
+    /// The chain that saves the most, if any is worth it. It may take so much time.
     fn step(
         &self,
         allowance: u64,
@@ -175,19 +177,20 @@ impl<'m> Smallest<'m> {
         let search = |again: Again| {
             let bytes = Smallest::of(&again.of(self.net.model), options)?.bytes();
             progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
-            Ok(((bytes, instructions(&self.net, &again.nodes)), again))
+            Ok(((bytes, price(&self.net, &again.nodes).time), again))
         };
         let found = promising.into_par_iter().map(search).collect::<Result<Vec<_>, PlanError>>()?;
         let best = found.into_iter().min_by_key(|(rank, _)| *rank);
         let worth = self.bytes() - self.bytes() / WORTH;
-        Ok(best.filter(|((bytes, _), _)| *bytes <= worth).map(|((_, instructions), again)| Step {
+        Ok(best.filter(|((bytes, _), _)| *bytes <= worth).map(|((_, time), again)| Step {
+            time,
             model: again.of(self.net.model),
             made: Recomputed {
                 layer: again.nodes.last().map_or_else(String::new, |&n| self.net.model.nodes[n].name.clone()),
                 nodes: again.made().collect(),
                 saved_bytes: 0,
                 macs: again.nodes.iter().map(|&n| u64::from(self.net.needs[n].macs)).sum(),
-                instructions,
+                instructions: price(&self.net, &again.nodes).instructions,
             },
             again,
         }))
@@ -198,7 +201,7 @@ impl<'m> Smallest<'m> {
     fn promising(&self, allowance: u64, options: &PlanOptions) -> Result<Vec<Again>, PlanError> {
         let waits = self.waiting();
         let mut all = Again::all(self.net.model);
-        all.retain(|a| a.nodes.last().is_some_and(|&n| waits[n]) && instructions(&self.net, &a.nodes) <= allowance);
+        all.retain(|a| a.nodes.last().is_some_and(|&n| waits[n]) && price(&self.net, &a.nodes).time <= allowance);
         let bound = |again: Again| {
             let model = again.of(self.net.model);
             let net = roomy(&model, options)?;
@@ -207,7 +210,7 @@ impl<'m> Smallest<'m> {
             let cuts: Vec<usize> = self.plans[0].cuts.iter().map(moved).collect();
             let search = Search::new(options);
             let bound = search.bound(&net, &cuts)?.min(search.bound(&net, &[])?);
-            Ok(((bound, instructions(&self.net, &again.nodes)), again))
+            Ok(((bound, price(&self.net, &again.nodes).time), again))
         };
         let mut all = all.into_par_iter().map(bound).collect::<Result<Vec<_>, PlanError>>()?;
         all.retain(|((bound, _), _)| *bound < self.plans[0].bound);
@@ -237,13 +240,13 @@ impl<'m> Smallest<'m> {
     }
 }
 
-fn instructions(net: &Net<'_>, nodes: &[usize]) -> u64 {
-    nodes.iter().map(|&n| cost::instructions(net, n, net.bands[n])).sum()
+fn price(net: &Net<'_>, nodes: &[usize]) -> Cost {
+    nodes.iter().map(|&n| cost::cost(net, n, net.bands[n])).sum()
 }
 
 /// A model with all scratch that its kernels ask for.
 fn roomy<'m>(model: &'m Lowered, options: &PlanOptions) -> Result<Net<'m>, PlanError> {
     let mut net = start(model, options)?;
-    (0..net.nodes()).for_each(|n| net.set_cap(n, u32::MAX));
+    (0..net.nodes()).for_each(|n| net.set_cap(n, USUAL));
     Ok(net)
 }
