@@ -1,5 +1,7 @@
 use core::marker::PhantomData;
 
+use carafe_cpu::{FAST, FAST_QUADS, HELIUM};
+
 use super::convolution::{ConvRecord, PAIRS};
 use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, need_plain, takes_fast};
 use super::plain::Plain;
@@ -52,6 +54,12 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
 /// Makes rows `y0..y1` by the loops of this core. Gives the channels that are made, the first ones.
 #[inline(never)]
 fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize> {
+    if FAST_QUADS && LOOPS & SIMPLE != 0 && quads::convolution(cx, (y0, y1))? {
+        return Some(usize::from(cx.node.out.c) & !1);
+    }
+    if !FAST && !HELIUM {
+        return Some(0);
+    }
     let node = cx.node;
     let r: ConvRecord = node.fields().ok()?;
     let (weights, channels) = weights(node, &r, Native::CHANNEL)?;
@@ -64,23 +72,26 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         tile::produce(cx, (y0, y1), &r, (&weights, channels), LOOPS)?;
         return Some(all & !1);
     }
-    if LOOPS & SIMPLE != 0 && quads::serves(cx, &weights, &r) {
-        quads::produce(cx, (y0, y1), &r, &weights, channels)?;
-        return Some(all & !1);
-    }
     Some(0)
 }
 
 /// Makes rows `y0..y1`, all channels but the first `made`.
 #[inline(never)]
 fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16), made: usize) -> Option<()> {
-    let r: ConvRecord = cx.node.fields().ok()?;
-    let (weights, channels) = weights(cx.node, &r, A::CHANNEL)?;
-    let plain = Plain { windows: r.windows(), weights, channels, finish: r.finish(cx.node), dense: false };
+    // Not by `?`, which would copy it.
+    let Some(plain) = &read(cx.node, A::CHANNEL) else { return None };
     plain.make::<A, LOOPS>(cx, (y0, y1), made)
 }
 
+/// What the plain loop takes. Not where it is called: what reading takes is not on the stack while the loop runs.
+#[inline(never)]
+fn read<'m>(node: &Node<'m>, channel: usize) -> Option<Plain<'m>> {
+    let r: ConvRecord = node.fields().ok()?;
+    let (weights, channels) = weights(node, &r, channel)?;
+    Some(Plain { windows: r.windows(), weights, channels, finish: r.finish(node), dense: false })
+}
+
 #[inline]
-fn weights<'m>(node: &Node<'m>, r: &ConvRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
+pub(super) fn weights<'m>(node: &Node<'m>, r: &ConvRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
     Weights::of(node, (r.weights, r.packing), r.windows().taps(), node.in0.c, channel).ok()
 }
