@@ -212,7 +212,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     ) -> Option<()> {
         let mut cx = Cx {
             node,
-            inputs: [Rows::default(); 2],
+            inputs: [Rows::default(), Rows::default()],
             out: RowsMut::default(),
             in_place: None,
             scratch: &mut [],

@@ -15,6 +15,8 @@ pub struct Suite {
     pub models: Vec<SuiteModel>,
     /// The longest that one inference may take.
     pub limit: Duration,
+    /// The most bytes of stack that one may take, where the target can tell.
+    pub stack_bytes: Option<usize>,
 }
 
 /// A model and its inputs.
@@ -77,6 +79,15 @@ pub enum Verdict {
         /// Bytes that the plan has.
         planned: usize,
         /// Bytes up to the last one used.
+        used: usize,
+    },
+    /// More of the stack was used than is allowed.
+    Stack {
+        /// The case.
+        case: usize,
+        /// Bytes that it may use.
+        allowed: usize,
+        /// Bytes used.
         used: usize,
     },
     /// It could not be run.
@@ -173,6 +184,9 @@ impl fmt::Display for Verdict {
             Verdict::Arena { case, planned, used } => {
                 write!(f, "FAILED: case {case} used {used} bytes of arena, the plan has {planned}")
             }
+            Verdict::Stack { case, allowed, used } => {
+                write!(f, "FAILED: case {case} used {used} bytes of stack, it may use {allowed}")
+            }
             Verdict::Failed { case: Some(case), error } => write!(f, "FAILED: case {case}: {error}"),
             Verdict::Failed { case: None, error } => write!(f, "FAILED: {error}"),
         }
@@ -213,6 +227,11 @@ impl Suite {
             let (planned, used) = (outcome.arena_bytes, outcome.arena_high_water);
             if planned != used {
                 return Verdict::Arena { case, planned, used };
+            }
+            if let (Some(allowed), Some(used)) = (self.stack_bytes, outcome.stack_bytes)
+                && used > allowed
+            {
+                return Verdict::Stack { case, allowed, used };
             }
             match expected.get(case) {
                 Some(want) => {
@@ -259,7 +278,14 @@ mod tests {
             if let Some(last) = outputs.last_mut().and_then(|output| output.last_mut()) {
                 *last = last.wrapping_add(self.add);
             }
-            Ok(Outcome { outputs, arena_bytes: 10, arena_high_water: self.high_water, ..Outcome::default() })
+            let stack_bytes = Some(99);
+            Ok(Outcome {
+                outputs,
+                arena_bytes: 10,
+                arena_high_water: self.high_water,
+                stack_bytes,
+                ..Outcome::default()
+            })
         }
     }
 
@@ -273,7 +299,7 @@ mod tests {
             cases: vec![vec![vec![1, 2, 3]], vec![vec![4, 5, 6]]],
             ..SuiteModel::default()
         };
-        Suite { name: "s".to_owned(), models: vec![model], limit: Duration::from_secs(1) }
+        Suite { name: "s".to_owned(), models: vec![model], limit: Duration::from_secs(1), stack_bytes: None }
     }
 
     #[test]
@@ -302,6 +328,15 @@ mod tests {
         assert_eq!(report.skipped().map(|cell| cell.target.as_str()).collect::<Vec<_>>(), ["b", "c"]);
         assert!(report.to_string().contains("skipped: too large"));
         assert!(report.to_string().contains("no emulator"));
+    }
+
+    #[test]
+    fn no_more_stack_than_is_allowed() {
+        let run = |stack_bytes| Suite { stack_bytes, ..suite() }.run(&mut [fake("a", 0)]);
+        assert!(run(Some(99)).is_good());
+        let report = run(Some(98));
+        assert!(!report.is_good());
+        assert!(report.to_string().contains("case 0 used 99 bytes of stack, it may use 98"), "{report}");
     }
 
     #[test]

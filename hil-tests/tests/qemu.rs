@@ -80,7 +80,7 @@ fn gives_the_bits_of_the_host() {
             cases: (0..20).map(|_| vec![noise.bytes(sample.bytes())]).collect(),
             expected: Vec::new(),
         });
-        let suite = Suite { name: "samples".to_owned(), models: models.collect(), limit: LIMIT };
+        let suite = Suite { name: "samples".to_owned(), models: models.collect(), limit: LIMIT, stack_bytes: None };
         let mut entries = [Entry::new("host", Ok(Box::new(Host::new()))), Entry::new(board, Ok(Box::new(qemu)))];
         let report = suite.run(&mut entries);
         print!("{report}");

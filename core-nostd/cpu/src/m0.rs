@@ -60,14 +60,14 @@ pub fn aligned(bytes: &[u8]) -> bool {
 
 /// [`Quads::run`] of an instance that is checked. False if it is not for this routine.
 #[inline(always)]
-pub fn quads(q: &Quads<'_>, pairs: usize, sums: &mut [u32], put: &Put, out: &mut [u8]) -> bool {
+pub fn quads(q: &mut Quads<'_>, pairs: usize, put: &Put, out: &mut [u8]) -> bool {
     if !aligned(q.weights) || !aligned(q.channels) || !q.block.is_multiple_of(4) {
         return false;
     }
     let null = core::ptr::null_mut();
     let [first, second, _] = put.at;
     let x = q.x.as_ptr();
-    let sums = sums.as_mut_ptr();
+    let sums = q.sums.as_mut_ptr();
     let mut arguments = QuadsArguments {
         x: [x, q.second.map_or(null, |at| x.wrapping_add(at).cast_mut())],
         run: 4 * quad_words(q.run),

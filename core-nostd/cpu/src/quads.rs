@@ -27,10 +27,12 @@ pub const fn quad_words(inputs: usize) -> usize {
 }
 
 /// The sums of one pixel or two.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Quads<'a> {
     /// Inputs of [`widen_quads`], line by line.
-    pub x: &'a [u32],
+    pub x: &'a mut [u32],
+    /// Four words for every two channels, if these are not all inputs.
+    pub sums: &'a mut [u32],
     /// Words from those of the first pixel to those of the second, if there is one.
     pub second: Option<usize>,
     /// Inputs of a line, a multiple of 4.
@@ -98,9 +100,21 @@ fn words(x0: u32, x1: u32) -> [u32; 3] {
 }
 
 impl Quads<'_> {
-    /// Adds to the sums in `sums`, four words for every two channels, or makes results of them. `sums` is not used if these
-    /// are all inputs. `None` if anything is too short.
-    pub fn run(&self, sums: &mut [u32], put: &Put, out: &mut [u8]) -> Option<()> {
+    /// Adds to the sums, or makes results of them. `None` if anything is too short.
+    #[inline(never)]
+    pub fn run(&mut self, put: &Put, out: &mut [u8]) -> Option<()> {
+        let pairs = self.check(put, out.len())?;
+        #[cfg(carafe_m0)]
+        if crate::m0::quads(self, pairs, put, out) {
+            return Some(());
+        }
+        let _ = pairs;
+        self.run_portably(put, out)
+    }
+
+    /// Pairs of channels. `None` if anything is too short. Not on the stack while the loops run.
+    #[inline(never)]
+    fn check(&self, put: &Put, out: usize) -> Option<usize> {
         let pairs = self.channels.len() / 16;
         let [first, second, _] = put.at;
         let at = if self.second.is_some() { first.max(second) } else { first };
@@ -112,22 +126,15 @@ impl Quads<'_> {
         let before = self.lines.checked_sub(1)? * self.line;
         let bytes = self.lines * 2 * self.run;
         let rest = pairs.checked_sub(1)? * self.block;
-        if !self.run.is_multiple_of(4)
+        let short = !self.run.is_multiple_of(4)
             || self.run == 0
             || self.line < quad_words(self.run)
             || self.x.len() < before.checked_add(words)?
             || self.block < bytes
             || self.weights.len() < rest.checked_add(bytes)?
-            || (self.first.is_none() || !self.last) && sums.len() < 4 * pairs
-            || self.last && out.len() < at.checked_add(2 * pairs)?
-        {
-            return None;
-        }
-        #[cfg(carafe_m0)]
-        if crate::m0::quads(self, pairs, sums, put, out) {
-            return Some(());
-        }
-        self.run_portably(sums, put, out)
+            || (self.first.is_none() || !self.last) && self.sums.len() < 4 * pairs
+            || self.last && out < at.checked_add(2 * pairs)?;
+        (!short).then_some(pairs)
     }
 
     /// What sums begin with, so that each of the offsets is taken away.
@@ -137,8 +144,9 @@ impl Quads<'_> {
 
     /// [`Quads::run`], whose arguments are checked.
     #[inline(never)]
-    fn run_portably(&self, sums: &mut [u32], put: &Put, out: &mut [u8]) -> Option<()> {
-        let mut sums = sums.as_chunks_mut::<4>().0.iter_mut();
+    fn run_portably(&mut self, put: &Put, out: &mut [u8]) -> Option<()> {
+        let start = self.start();
+        let mut sums = self.sums.as_chunks_mut::<4>().0.iter_mut();
         // Never a chunk of nothing: the compiler does not see that it is checked, and would link a panic.
         let [block, line, of_line] = [self.block, self.line, 2 * self.run].map(|count| count.max(1));
         let weights = self.weights.chunks(block);
@@ -146,7 +154,7 @@ impl Quads<'_> {
             let mut none = [0; 4];
             let sums = sums.next().unwrap_or(&mut none);
             if self.first.is_some() {
-                *sums = [self.start(), 0, self.start(), 0];
+                *sums = [start, 0, start, 0];
             }
             for (pixel, sums) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
                 let at = match (pixel, self.second) {
@@ -243,12 +251,14 @@ mod tests {
                 let bytes: Vec<u8> = x.iter().map(|&x| (x as u8) ^ if unsigned { 0x80 } else { 0 }).collect();
                 widen_quads(to, &bytes, unsigned);
             }
-            let all = Quads {
-                x: &words,
+            let mut sums = [0; 4];
+            let mut q = Quads {
+                line: words.len(),
+                x: &mut words,
+                sums: &mut [],
                 second: Some(quad_words(v.len())),
                 run: v.len(),
                 lines: 1,
-                line: words.len(),
                 weights: &weights,
                 block: weights.len(),
                 channels: &channels,
@@ -256,28 +266,28 @@ mod tests {
                 last: true,
             };
             let mut out = [9; 7];
-            prop_assert_eq!(all.run(&mut [], &put, &mut out), Some(()));
+            prop_assert_eq!(q.run(&put, &mut out), Some(()));
             let ([a0, b0], [a1, b1]) = (want(&x), want(&other));
             prop_assert_eq!(out, [9, a1, b1, 9, a0, b0, 9]);
 
             // In two parts, one pixel alone.
             let cut = cut.index(v.len() / 4) * 4;
             let mut out = [9; 7];
-            let mut sums = [0; 4];
-            let part = |from: usize, to: usize| Quads {
-                x: &words[quad_words(from)..quad_words(to)],
-                second: None,
-                run: to - from,
-                line: quad_words(to - from),
-                weights: &weights[2 * from..],
-                first: (from == 0).then_some(v.len()),
-                last: to == v.len(),
-                ..all
-            };
+            q.second = None;
+            q.last = false;
+            q.run = cut;
             if cut > 0 {
-                prop_assert_eq!(part(0, cut).run(&mut sums, &put, &mut out), Some(()));
+                prop_assert_eq!(q.run(&put, &mut out), None);
+                q.sums = &mut sums;
+                prop_assert_eq!(q.run(&put, &mut out), Some(()));
+                q.first = None;
             }
-            prop_assert_eq!(part(cut, v.len()).run(&mut sums, &put, &mut out), Some(()));
+            q.last = true;
+            q.run = v.len() - cut;
+            q.weights = &weights[2 * cut..];
+            q.x = &mut core::mem::take(&mut q.x)[quad_words(cut)..quad_words(v.len())];
+            q.line = quad_words(v.len() - cut);
+            prop_assert_eq!(q.run(&put, &mut out), Some(()));
             prop_assert_eq!(out, [9, 9, 9, 9, a0, b0, 9]);
 
             let bytes: Vec<u8> = x[1..].iter().map(|&x| x as u8).collect();

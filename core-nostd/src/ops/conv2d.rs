@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use carafe_cpu::FAST_WINOGRAD;
+use carafe_cpu::{FAST, FAST_QUADS, FAST_WINOGRAD, HELIUM};
 
 use super::convolution::{ConvRecord, PAIRS};
 use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, WINOGRAD, need_plain, takes_fast, takes_tiles};
@@ -69,6 +69,12 @@ fn by_maps<const LOOPS: u16>(cx: &mut Cx<'_>, rows: (u16, u16)) -> Option<usize>
 /// Makes rows `y0..y1` by the loops of this core. Gives the channels that are made, the first ones.
 #[inline(never)]
 fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize> {
+    if FAST_QUADS && LOOPS & SIMPLE != 0 && quads::convolution(cx, (y0, y1))? {
+        return Some(usize::from(cx.node.out.c) & !1);
+    }
+    if !FAST && !HELIUM {
+        return Some(0);
+    }
     let node = cx.node;
     let r: ConvRecord = node.fields().ok()?;
     let (weights, channels) = weights(node, &r, Native::CHANNEL)?;
@@ -81,23 +87,26 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         tile::produce::<LOOPS>(cx, (y0, y1), &r, (&weights, channels))?;
         return Some(all & !1);
     }
-    if LOOPS & SIMPLE != 0 && quads::serves(cx, &weights, &r) {
-        quads::produce(cx, (y0, y1), &r, &weights, channels)?;
-        return Some(all & !1);
-    }
     Some(0)
 }
 
 /// Makes rows `y0..y1`, all channels but the first `made`.
 #[inline(never)]
 fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16), made: usize) -> Option<()> {
-    let r: ConvRecord = cx.node.fields().ok()?;
-    let (weights, channels) = weights(cx.node, &r, A::CHANNEL)?;
-    let plain = Plain { windows: r.windows(), weights, channels, finish: r.finish(cx.node), dense: false };
+    // Not by `?`, which would copy it.
+    let Some(plain) = &read(cx.node, A::CHANNEL) else { return None };
     plain.make::<A, LOOPS>(cx, (y0, y1), made)
 }
 
+/// What the plain loop takes. Not where it is called: what reading takes is not on the stack while the loop runs.
+#[inline(never)]
+fn read<'m>(node: &Node<'m>, channel: usize) -> Option<Plain<'m>> {
+    let r: ConvRecord = node.fields().ok()?;
+    let (weights, channels) = weights(node, &r, channel)?;
+    Some(Plain { windows: r.windows(), weights, channels, finish: r.finish(node), dense: false })
+}
+
 #[inline]
-fn weights<'m>(node: &Node<'m>, r: &ConvRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
+pub(super) fn weights<'m>(node: &Node<'m>, r: &ConvRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
     Weights::of(node, (r.weights, r.packing), r.windows().taps(), node.in0.c, channel).ok()
 }

@@ -1,6 +1,6 @@
 use core::marker::PhantomData;
 
-use carafe_cpu::{CHANNELS, FAST, HELIUM, PIXELS, Pixels, Put, Rescale};
+use carafe_cpu::{CHANNELS, FAST, FAST_QUADS, HELIUM, PIXELS, Pixels, Put, Rescale};
 
 use super::PAIRS;
 use super::convolution::bound;
@@ -71,6 +71,12 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Dense<A, LOOPS> {
 /// Makes rows `y0..y1` by the loops of this core. Gives the channels that are made, the first ones.
 #[inline(never)]
 fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize> {
+    if FAST_QUADS && LOOPS & SIMPLE != 0 && quads::dense(cx, (y0, y1))? {
+        return Some(usize::from(cx.node.out.c) & !1);
+    }
+    if !FAST && !HELIUM {
+        return Some(0);
+    }
     let node = cx.node;
     let r: DenseRecord = node.fields().ok()?;
     let (ic, all) = (usize::from(node.in0.c), usize::from(node.out.c));
@@ -88,10 +94,6 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         return Some(all);
     }
     let even = all & !1;
-    if LOOPS & SIMPLE != 0 && quads::serves_dense(cx, &r) {
-        quads::dense(cx, (y0, y1), &r, &weights, channels)?;
-        return Some(even);
-    }
     let aligned = carafe_cpu::takes(weights.bytes) && carafe_cpu::takes(channels);
     if FAST && LOOPS & ALONE != 0 && aligned && r.is_fast(node) {
         let put = Put { zero_point, shift: r.shift as u8, at: [0; PIXELS] };
@@ -113,15 +115,22 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
 /// Makes rows `y0..y1`, all channels but the first `made`.
 #[inline(never)]
 fn plain<A: Arithmetic, const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16), made: usize) -> Option<()> {
-    let r: DenseRecord = cx.node.fields().ok()?;
-    let (weights, channels) = weights(cx.node, &r, A::CHANNEL)?;
-    let finish = Finish { zero_point: cx.node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
-    let plain = Plain { windows: Windows::PIXEL, weights, channels, finish, dense: true };
+    // Not by `?`, which would copy it.
+    let Some(plain) = &read(cx.node, A::CHANNEL) else { return None };
     plain.make::<A, LOOPS>(cx, (y0, y1), made)
 }
 
+/// What the plain loop takes. Not where it is called: what reading takes is not on the stack while the loop runs.
+#[inline(never)]
+fn read<'m>(node: &Node<'m>, channel: usize) -> Option<Plain<'m>> {
+    let r: DenseRecord = node.fields().ok()?;
+    let (weights, channels) = weights(node, &r, channel)?;
+    let finish = Finish { zero_point: node.out.zero_point, lo: r.lo, hi: r.hi, shift: r.shift };
+    Some(Plain { windows: Windows::PIXEL, weights, channels, finish, dense: true })
+}
+
 #[inline]
-fn weights<'m>(node: &Node<'m>, r: &DenseRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
+pub(super) fn weights<'m>(node: &Node<'m>, r: &DenseRecord, channel: usize) -> Option<(Weights<'m>, &'m [u8])> {
     Weights::of(node, (r.weights, r.packing), 1, node.in0.c, channel).ok()
 }
 

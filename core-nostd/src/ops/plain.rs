@@ -28,17 +28,19 @@ impl Plain<'_> {
         (y0, y1): (u16, u16),
         made: usize,
     ) -> Option<()> {
+        // Read where it lies: compilers would keep its fields on the stack once more.
+        let this = black_box(self);
         let (x, [rows, _]) = (&cx.node.in0, &cx.inputs);
         let (all, stride) = (cx.out.channels(), cx.out.pixel_stride());
-        let requantize = if self.dense { A::requantize_dense } else { A::requantize };
+        let requantize = if this.dense { A::requantize_dense } else { A::requantize };
         for oy in y0..y1 {
             for (ox, out) in (0..).zip(cx.out.row(oy)?.chunks_mut(stride.max(1))) {
-                let (mut weights, mut channels) = (self.weights.skip(made), self.channels.get(made * A::CHANNEL..)?);
+                let (mut weights, mut channels) = (this.weights.skip(made), this.channels.get(made * A::CHANNEL..)?);
                 for out in out.get_mut(made..all)?.chunks_mut(BLOCK) {
                     let mut acc = [black_box(0); BLOCK];
                     let acc = acc.get_mut(..out.len())?;
-                    sums::<LOOPS>(acc, &self.windows, weights, (x, rows), (oy, ox))?;
-                    self.finish.block::<A>(requantize, acc, channels, out);
+                    sums::<LOOPS>(acc, &this.windows, weights, (x, rows), (oy, ox))?;
+                    this.finish.block::<A>(requantize, acc, channels, out);
                     weights = weights.skip(BLOCK);
                     channels = channels.get(BLOCK * A::CHANNEL..).unwrap_or_default();
                 }
@@ -57,7 +59,7 @@ fn sums<const LOOPS: u16>(
     at: (u16, u16),
 ) -> Option<()> {
     let columns = reads_columns(LOOPS) && weights.columns();
-    windows.each((x, rows), at, !columns, &mut |mut taps| {
+    windows.each((x, rows), at, !columns, &mut move |mut taps| {
         if columns {
             taps.first = windows.by_column(taps.first)?;
         }

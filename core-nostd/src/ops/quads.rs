@@ -4,11 +4,15 @@
 //! Pixels that both windows have are there once, and where all lines of a window are there at the same time, those that
 //! the next two windows have, too, stay.
 
-use carafe_cpu::{FAST_QUADS, PIXELS, Put, Quads, fill_quads, move_quads, quad_words, widen_quads};
+use core::hint::black_box;
 
-use super::convolution::{ConvRecord, QUADS};
+use carafe_cpu::{PIXELS, Put, Quads, fill_quads, move_quads, quad_words, widen_quads};
+
+use super::convolution::{ConvRecord, QUADS, bound};
 use super::dense::DenseRecord;
 use super::window::{Weights, Windows};
+use super::{conv2d, dense};
+use crate::arithmetic::{Arithmetic, Native};
 use crate::{Cx, Node, Rows, TensorInfo};
 
 /// Inputs of a pixel alone that are widened at once.
@@ -24,7 +28,6 @@ const GATHERED: usize = 256;
 const LONGEST: usize = 4096;
 
 /// How windows lie in the scratch memory.
-#[derive(Clone, Copy)]
 struct Plan {
     /// Inputs of a line of a window.
     run: usize,
@@ -40,10 +43,13 @@ struct Plan {
     gathered: bool,
     /// A line is a part of one pixel's channels.
     cut: bool,
+    /// Pixels of a line that the next two windows have, too.
+    shared: usize,
 }
 
 impl Plan {
     /// `None` for a window that is too large.
+    #[inline(never)]
     fn of(x: &TensorInfo, per_channel: usize, r: &ConvRecord) -> Option<Self> {
         if per_channel > LONGEST {
             return None;
@@ -52,18 +58,21 @@ impl Plan {
         let [h, w, step] = [r.kernel_h, r.kernel_w, r.stride_w].map(usize::from);
         if c % 4 != 0 || r.dilation_w != 1 {
             let run = per_channel;
-            let plan = Self { run, second: run, span: 2 * run, lines: 1, parts: 1, gathered: true, cut: false };
+            let plan =
+                Self { run, second: run, span: 2 * run, lines: 1, parts: 1, gathered: true, cut: false, shared: 0 };
             return (run <= GATHERED).then_some(plan);
         }
         if (h, w) == (1, 1) {
             let run = c.min(AT_ONCE);
             let parts = c.div_ceil(AT_ONCE);
-            return Some(Self { run, second: run, span: 2 * run, lines: 1, parts, gathered: false, cut: true });
+            let (second, span) = (run, 2 * run);
+            return Some(Self { run, second, span, lines: 1, parts, gathered: false, cut: true, shared: 0 });
         }
         let second = step.min(w) * c;
         let span = second + w * c;
         let (lines, parts) = if h * span <= WINDOWS { (h, 1) } else { (1, h) };
-        Some(Self { run: w * c, second, span, lines, parts, gathered: false, cut: false })
+        let shared = if parts == 1 { w.saturating_sub(step) } else { 0 };
+        Some(Self { run: w * c, second, span, lines, parts, gathered: false, cut: false, shared })
     }
 
     /// Words of inputs.
@@ -82,7 +91,7 @@ impl Plan {
     }
 }
 
-/// Scratch that [`produce`] takes, with what aligning may cost. 0 if it is not for this node.
+/// Scratch that [`convolution`] takes, with what aligning may cost. 0 if it is not for this node.
 #[inline(never)]
 pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) -> u32 {
     if !weights.quads() || node.out.c < 2 || r.shift < 0 {
@@ -91,12 +100,7 @@ pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) ->
     Plan::of(&node.in0, weights.per_channel, r).map_or(0, |plan| plan.scratch(node.out.c))
 }
 
-/// True if [`produce`] makes this step.
-pub(super) fn serves(cx: &Cx<'_>, weights: &Weights<'_>, r: &ConvRecord) -> bool {
-    FAST_QUADS && fits(cx.node, weights, r, cx.scratch.len())
-}
-
-/// True if [`produce`] makes this node with so many bytes of scratch.
+/// True if [`convolution`] makes this node with so many bytes of scratch.
 pub(super) fn fits(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord, bytes: usize) -> bool {
     let scratch = scratch(node, weights, r) as usize;
     scratch > 0 && bytes >= scratch
@@ -109,6 +113,17 @@ struct Source<'a> {
     r: &'a ConvRecord,
     windows: Windows,
     plan: &'a Plan,
+}
+
+/// The windows of a pixel, or of two.
+struct Pair {
+    /// Row of the result.
+    oy: u16,
+    pixels: u16,
+    /// Column that the first window begins at.
+    first: i32,
+    /// Those of the two pixels before are there.
+    again: bool,
 }
 
 impl<'a> Source<'a> {
@@ -155,13 +170,25 @@ impl<'a> Source<'a> {
         Some(())
     }
 
-    /// Gathers the window of a pixel, and widens it.
+    /// Gathers the windows, and widens them.
+    fn gather(&self, words: &mut [u32], window: &mut [u8], pair: &Pair) -> Option<()> {
+        let (mut rest, mut first) = (words, pair.first);
+        for _ in 0..pair.pixels {
+            self.gather_bytes(window, (pair.oy, first))?;
+            widen_quads(rest, window, self.x.unsigned());
+            rest = rest.get_mut(quad_words(self.plan.run)..)?;
+            first += i32::from(self.r.stride_w);
+        }
+        Some(())
+    }
+
+    /// Gathers the window of a pixel.
     #[inline(never)]
-    fn gather(&self, words: &mut [u32], window: &mut [u8], (oy, first): (u16, i32)) -> Option<()> {
+    fn gather_bytes(&self, window: &mut [u8], (oy, first): (u16, i32)) -> Option<()> {
         let (x, r) = (self.x, self.r);
         let (c, stride) = (usize::from(x.c), self.rows.pixel_stride());
         let run = usize::from(r.kernel_w) * c;
-        let mut to = &mut *window;
+        let mut to = window;
         for ky in 0..r.kernel_h {
             let line = self.line(oy, ky)?;
             let (at, rest) = to.split_at_mut_checked(run)?;
@@ -185,31 +212,16 @@ impl<'a> Source<'a> {
                 ix += i32::from(r.dilation_w);
             }
         }
-        widen_quads(words, window, x.unsigned());
         Some(())
     }
-}
 
-impl Source<'_> {
-    /// Makes part `part` of the windows of `pixels` pixels, the first of which begins at column `first`. `shared`: pixels of a
-    /// line that are there from the windows before.
+    /// Makes part `part` of the windows.
     #[inline(never)]
-    fn fill(
-        &self,
-        (words, window): (&mut [u32], &mut [u8]),
-        (oy, first, pixels): (u16, i32, usize),
-        part: usize,
-        shared: usize,
-    ) -> Option<()> {
+    fn fill(&self, mut words: &mut [u32], pair: &Pair, part: usize) -> Option<()> {
         let (plan, c, step) = (self.plan, usize::from(self.x.c), usize::from(self.r.stride_w));
         let w = usize::from(self.r.kernel_w);
-        let next = first + step as i32;
-        if plan.gathered {
-            let (one, other) = words.split_at_mut_checked(quad_words(plan.run))?;
-            self.gather(one, window, (oy, first))?;
-            return if pixels == 2 { self.gather(other, window, (oy, next)) } else { Some(()) };
-        }
-        let mut words = words;
+        let (first, next, pixels) = (pair.first, pair.first + step as i32, usize::from(pair.pixels));
+        let shared = if pair.again { plan.shared } else { 0 };
         let one_by_one = step >= w;
         let from = if plan.cut { part * plan.run } else { 0 };
         let n = if plan.cut { plan.run.min(c - from) } else { c };
@@ -217,7 +229,7 @@ impl Source<'_> {
         for ky in ky..ky + plan.lines {
             let (to, rest) = words.split_at_mut_checked(quad_words(plan.span))?;
             words = rest;
-            let line = self.line(oy, ky as u8)?;
+            let line = self.line(pair.oy, ky as u8)?;
             if one_by_one {
                 self.widen(to, line, (first, w), (from, n))?;
                 if pixels == 2 {
@@ -237,9 +249,31 @@ impl Source<'_> {
     }
 }
 
-/// Makes rows `y0..y1`, but for the last channel of an odd number.
+/// Record, weights and parameters of a layer.
+type Layer<'m, R> = (R, Weights<'m>, &'m [u8]);
+
+/// Makes rows `y0..y1` of a convolution, but for the last channel of an odd number; false if it is not for this loop.
+#[inline]
+pub(super) fn convolution(cx: &mut Cx<'_>, rows: (u16, u16)) -> Option<bool> {
+    /// Not where it is called: what reading takes is not on the stack while the loop runs.
+    #[inline(never)]
+    fn read<'m>(node: &Node<'m>) -> Option<Layer<'m, ConvRecord>> {
+        let r: ConvRecord = node.fields().ok()?;
+        let (weights, channels) = conv2d::weights(node, &r, Native::CHANNEL)?;
+        Some((r, weights, channels))
+    }
+    // Not by `?`, which would copy it.
+    let Some((r, weights, channels)) = &read(cx.node) else { return None };
+    if !fits(cx.node, weights, r, cx.scratch.len()) {
+        return Some(false);
+    }
+    produce(cx, rows, r, weights, channels)?;
+    Some(true)
+}
+
+/// Makes rows `y0..y1`.
 #[inline(never)]
-pub(super) fn produce(
+fn produce(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &ConvRecord,
@@ -247,50 +281,69 @@ pub(super) fn produce(
     channels: &[u8],
 ) -> Option<()> {
     let (x, y) = (&cx.node.in0, &cx.node.out);
-    let plan = &Plan::of(x, weights.per_channel, r)?;
+    let Some(plan) = &Plan::of(x, weights.per_channel, r) else { return None };
     let (words, rest) = carafe_cpu::words(cx.scratch).split_at_mut_checked(plan.words())?;
     let (sums, rest) = rest.split_at_mut_checked(plan.sums(y.c))?;
     let window = if plan.gathered { carafe_cpu::bytes(rest).get_mut(..plan.run)? } else { &mut [] };
+    // There once for all pixels, and behind `black_box`: compilers would keep what is in it on the stack once more.
+    let mut q = Quads {
+        x: words,
+        sums,
+        second: None,
+        run: plan.run,
+        lines: plan.lines,
+        line: quad_words(plan.span),
+        weights: &[],
+        block: 2 * weights.per_channel,
+        channels,
+        first: None,
+        last: false,
+    };
     let source = Source { x, rows: &cx.inputs[0], r, windows: r.windows(), plan };
-    let (made, stride) = (usize::from(y.c) & !1, cx.out.pixel_stride());
-    // Pixels of a line that the next two windows have, too.
-    let shared = if plan.parts == 1 { usize::from(r.kernel_w.saturating_sub(r.stride_w)) } else { 0 };
+    let (q, source) = (black_box(&mut q), black_box(&source));
+    let (plan, r) = (source.plan, source.r);
     let mut put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
     for oy in y0..y1 {
-        let mut at = cx.out.byte(oy)?;
-        let mut first = -i32::from(r.pad_left);
-        for ox in (0..y.w).step_by(2) {
-            let pixels = usize::from(y.w - ox).min(2);
-            put.at = [at, at + stride, 0];
-            let mut before = 0;
+        let [at, next, _] = &mut put.at;
+        *at = cx.out.byte(oy)?;
+        *next = *at + cx.out.pixel_stride();
+        let mut pair = Pair { oy, pixels: 2, first: -i32::from(r.pad_left), again: false };
+        let mut left = y.w;
+        while left > 0 {
+            pair.pixels = left.min(2);
+            left -= pair.pixels;
+            q.second = (pair.pixels == 2).then_some(quad_words(plan.second));
+            q.weights = weights.bytes;
+            q.first = Some(weights.per_channel);
+            let mut inputs = weights.per_channel;
             for part in 0..plan.parts {
-                source.fill((words, window), (oy, first, pixels), part, if ox == 0 { 0 } else { shared })?;
-                let run = plan.run.min(weights.per_channel - before);
-                let q = Quads {
-                    x: words,
-                    second: (pixels == 2).then_some(quad_words(plan.second)),
-                    run,
-                    lines: plan.lines,
-                    line: quad_words(plan.span),
-                    weights: weights.bytes.get(2 * before..)?,
-                    block: 2 * weights.per_channel,
-                    channels,
-                    first: (part == 0).then_some(weights.per_channel),
-                    last: part + 1 == plan.parts,
-                };
-                before += run * plan.lines;
-                q.run(sums, &put, cx.out.bytes())?;
-            }
-            if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
-                for &at in put.at.iter().take(pixels) {
-                    carafe_cpu::clamp(cx.out.bytes().get_mut(at..)?.get_mut(..made)?, r.lo, r.hi);
+                if plan.gathered {
+                    source.gather(q.x, window, &pair)?;
+                } else {
+                    source.fill(q.x, &pair, part)?;
                 }
+                q.run = plan.run.min(inputs);
+                q.last = part + 1 == plan.parts;
+                q.run(&put, cx.out.bytes())?;
+                q.first = None;
+                inputs -= q.run * q.lines;
+                q.weights = q.weights.get(2 * q.run * q.lines..)?;
             }
-            at += 2 * stride;
-            first += 2 * i32::from(r.stride_w);
+            for &at in put.at.iter().take(usize::from(pair.pixels)) {
+                bound(cx.out.bytes().get_mut(at..)?.get_mut(..usize::from(y.c) & !1)?, r.lo, r.hi);
+            }
+            put.at = put.at.map(|at| at + 2 * cx.out.pixel_stride());
+            pair.first += 2 * i32::from(r.stride_w);
+            pair.again = true;
         }
     }
     Some(())
+}
+
+/// Inputs of a dense layer that are widened at once, and pairs of channels that are made of them. Of many, their parts are
+/// widened again for other channels: sums of all would be as large as the operand.
+fn dense_part(inputs: usize, channels: u16) -> (usize, usize) {
+    if inputs > AT_ONCE || usize::from(channels) > AT_ONCE { (inputs.min(48), 8) } else { (inputs, AT_ONCE / 2) }
 }
 
 /// Scratch that [`dense`] takes, with what aligning may cost. 0 if it is not for this layer.
@@ -299,13 +352,9 @@ pub(super) fn dense_scratch(packing: u8, inputs: u16, channels: u16) -> u32 {
     if packing != QUADS || inputs % 4 != 0 || inputs > LONGEST || channels < 2 {
         return 0;
     }
-    let sums = if inputs > AT_ONCE { 4 * usize::from(channels / 2) } else { 0 };
-    (4 * (quad_words(inputs.min(AT_ONCE)) + sums) + 4) as u32
-}
-
-/// True if [`dense`] makes this step.
-pub(super) fn serves_dense(cx: &Cx<'_>, r: &DenseRecord) -> bool {
-    FAST_QUADS && fits_dense(cx.node, r, cx.scratch.len())
+    let (at_once, pairs) = dense_part(inputs, channels);
+    let sums = if inputs > at_once { 4 * pairs.min(usize::from(channels / 2)) } else { 0 };
+    (4 * (quad_words(at_once) + sums) + 4) as u32
 }
 
 /// True if [`dense`] makes this node with so many bytes of scratch.
@@ -314,9 +363,27 @@ pub(super) fn fits_dense(node: &Node<'_>, r: &DenseRecord, bytes: usize) -> bool
     r.shift >= 0 && scratch > 0 && bytes >= scratch
 }
 
-/// Makes rows `y0..y1` of a dense layer, but for the last channel of an odd number.
+/// Makes rows `y0..y1` of a dense layer, but for the last channel of an odd number; false if it is not for this loop.
+#[inline]
+pub(super) fn dense(cx: &mut Cx<'_>, rows: (u16, u16)) -> Option<bool> {
+    /// As in [`convolution`].
+    #[inline(never)]
+    fn read<'m>(node: &Node<'m>) -> Option<Layer<'m, DenseRecord>> {
+        let r: DenseRecord = node.fields().ok()?;
+        let (weights, channels) = dense::weights(node, &r, Native::CHANNEL)?;
+        Some((r, weights, channels))
+    }
+    let Some((r, weights, channels)) = &read(cx.node) else { return None };
+    if !fits_dense(cx.node, r, cx.scratch.len()) {
+        return Some(false);
+    }
+    produce_dense(cx, rows, r, weights, channels)?;
+    Some(true)
+}
+
+/// Makes rows `y0..y1` of a dense layer.
 #[inline(never)]
-pub(super) fn dense(
+fn produce_dense(
     cx: &mut Cx<'_>,
     (y0, y1): (u16, u16),
     r: &DenseRecord,
@@ -325,34 +392,47 @@ pub(super) fn dense(
 ) -> Option<()> {
     let (x, y, rows) = (&cx.node.in0, &cx.node.out, &cx.inputs[0]);
     let (inputs, made) = (usize::from(x.c), usize::from(y.c) & !1);
-    let at_once = inputs.min(AT_ONCE);
+    let (at_once, pairs) = dense_part(inputs, y.c);
     let (words, sums) = carafe_cpu::words(cx.scratch).split_at_mut_checked(quad_words(at_once))?;
+    let block = 2 * inputs;
+    // Some, which compilers do not know: they would make the loops once more for none.
+    let channels = channels.get(..8 * made).filter(|some| !some.is_empty())?;
+    let mut q = Quads {
+        x: words,
+        sums,
+        second: None,
+        run: 0,
+        lines: 1,
+        line: quad_words(at_once),
+        weights: &[],
+        block,
+        channels: &[],
+        first: None,
+        last: false,
+    };
     let mut put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
     for row in y0..y1 {
         let mut at = cx.out.byte(row)?;
         for column in 0..y.w {
+            let pixel = rows.run(row, column, inputs)?;
             put.at = [at; PIXELS];
-            let mut before = 0;
-            for x_part in rows.run(row, column, inputs)?.chunks(AT_ONCE) {
-                widen_quads(words, x_part, x.unsigned());
-                let q = Quads {
-                    x: words,
-                    second: None,
-                    run: x_part.len(),
-                    lines: 1,
-                    line: quad_words(at_once),
-                    weights: weights.bytes.get(2 * before..)?,
-                    block: 2 * inputs,
-                    channels,
-                    first: (before == 0).then_some(inputs),
-                    last: before + x_part.len() == inputs,
-                };
-                before += x_part.len();
-                q.run(sums, &put, cx.out.bytes())?;
+            let mut weights = weights.bytes;
+            for channels in channels.chunks(16 * pairs) {
+                (q.weights, q.channels, q.first) = (weights, channels, Some(inputs));
+                let mut rest = pixel;
+                while !rest.is_empty() {
+                    let part;
+                    (part, rest) = rest.split_at(rest.len().min(at_once));
+                    widen_quads(q.x, part, x.unsigned());
+                    (q.run, q.last) = (part.len(), rest.is_empty());
+                    q.run(&put, cx.out.bytes())?;
+                    q.first = None;
+                    q.weights = q.weights.get(2 * part.len()..)?;
+                }
+                put.at = put.at.map(|at| at + channels.len() / 8);
+                weights = weights.get(channels.len() / 16 * block..)?;
             }
-            if (r.lo, r.hi) != (i8::MIN, i8::MAX) {
-                carafe_cpu::clamp(cx.out.bytes().get_mut(at..)?.get_mut(..made)?, r.lo, r.hi);
-            }
+            bound(cx.out.bytes().get_mut(at..)?.get_mut(..made)?, r.lo, r.hi);
             at += cx.out.pixel_stride();
         }
     }

@@ -7,6 +7,7 @@
 
 mod growth;
 mod ir;
+mod limits;
 mod measured;
 mod models;
 mod npy;
@@ -45,7 +46,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Measures, and writes or prints. True if nothing was left out.
+/// Measures, and writes or prints. True if nothing was left out, and nothing takes more than it may.
 pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let boards = boards(&arguments.board)?;
     let asked = models(&arguments.model)?;
@@ -69,7 +70,11 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     for line in &measured.left_out {
         eprintln!("left out: {line}");
     }
-    Ok(measured.left_out.is_empty())
+    let exceeded = limits::exceeded(&measured);
+    for line in &exceeded {
+        eprintln!("too much: {line}");
+    }
+    Ok(measured.left_out.is_empty() && exceeded.is_empty())
 }
 
 /// Only what is complete becomes the page.
