@@ -23,15 +23,15 @@ pub const PROGRAMS: [Limit; 6] = [
     // On the Cortex-M4 what is promised, 6 KB.
     limit("empty", 6_144, 7_462),
     limit("verifier", 2_514, 3_549),
-    limit("resnet8", 17_430, 14_603),
-    limit("all", 54_130, 43_781),
+    limit("resnet8", 20_216, 14_603),
+    limit("all", 58_331, 43_781),
     limit("offload", 10_351, 11_800),
     limit("engine", 26_292, 24_478),
 ];
 
 /// Of what an op adds to the runtime if it is the only one. Ops share code, so several take less than their sum.
 pub const OPS: &[Limit] = &[
-    limit("Conv2d", 15686, 6946),
+    limit("Conv2d", 20075, 6946),
     limit("DepthwiseConv2d", 13552, 5780),
     limit("Dense", 8424, 5654),
     limit("Add", 1890, 1870),

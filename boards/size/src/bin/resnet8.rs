@@ -1,5 +1,5 @@
 //! The runtime with the ops of MLPerf Tiny's image classification model, as `include_model!` names them: proven, with the
-//! loops that it finds them to take, which are tiles and one pixel alone, of weights in pairs.
+//! loops that it finds them to take, which are maps of two rows, tiles, and one pixel alone, of weights in pairs, and no bounds.
 #![no_std]
 #![no_main]
 
@@ -8,8 +8,8 @@ use carafe::ops::{Add, Conv2d, Dense, Mean, Softmax};
 use carafe::{OpEntry, Registry};
 
 static OPS: &[OpEntry] = &[
-    OpEntry::proven::<Conv2d<Native, 0x402>>(),
-    OpEntry::proven::<Add>(),
+    OpEntry::proven::<Conv2d<Native, 0x4402>>(),
+    OpEntry::proven::<Add<Native, 0x1>>(),
     OpEntry::proven::<Mean>(),
     OpEntry::proven::<Dense<Native, 0x404>>(),
     OpEntry::proven::<Softmax>(),
