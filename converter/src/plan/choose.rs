@@ -44,10 +44,10 @@ pub(super) fn choose<'m>(frontier: &mut Frontier<'m>, options: &PlanOptions) -> 
     };
     // Rows are pushed where memory is short.
     let share = if options.push_rows { PUSHED } else { WHOLE };
+    let some = frontier.full + frontier.full * share / 100;
     let farthest = match goal {
-        Goal::Balanced => {
-            (frontier.full + frontier.full * share / 100).max(frontier.rich + goal.allowance(frontier.rich))
-        }
+        Goal::Balanced if options.push_rows => some,
+        Goal::Balanced => some.max(frontier.rich + goal.allowance(frontier.rich)),
         _ => 0,
     };
     // The best bargain of all, if it is beyond the allowance.

@@ -88,9 +88,9 @@ pub struct PlanOptions {
 pub enum Goal {
     /// Nothing but the rows themselves: no scratch for kernels, and no higher bands but where they are free.
     Size,
-    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena, and up to two fifths of
-    /// it (a fifth, if rows are pushed), or a tenth more than what kernels take at most, where each percent of memory saves
-    /// a tenth of a percent of the time.
+    /// Scratch for kernels, and higher bands where they are worth it: up to a tenth of the arena; and up to two fifths of it,
+    /// or a tenth more than with all that kernels would take (a fifth of it, if rows are pushed), where each percent of
+    /// memory saves a tenth of a percent of the time.
     #[default]
     Balanced,
     /// Scratch, and higher bands wherever they save time, up to as much again as the arena.
