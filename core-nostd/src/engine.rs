@@ -119,21 +119,30 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// See [`crate::Run::push_rows`]. `None` if it is refused.
     #[inline(never)]
     pub fn push_rows(&mut self, i: usize, data: &[u8]) -> Option<()> {
+        let stride = self.model.tensor(self.model.input_tensor(i)?)?.row_stride();
+        let rows = u16::try_from(data.len().checked_div(stride)?).ok()?;
+        if usize::from(rows) * stride != data.len() {
+            return None;
+        }
+        self.fill_rows(i, rows, &mut |to| carafe_cpu::copy(to, data))
+    }
+
+    /// See [`crate::Run::fill_rows`]. `None` if it is refused.
+    #[inline(never)]
+    pub fn fill_rows(&mut self, i: usize, rows: u16, fill: &mut dyn FnMut(&mut [u8])) -> Option<()> {
         let tensor = self.model.input_tensor(i)?;
         let t = self.model.tensor(tensor)?;
         let before = self.state;
         let next = schedule::next_in(self);
         self.state = before;
         let Ok(Next::Input(n, wanted)) = next else { return None };
-        if usize::from(n) != i {
+        if usize::from(n) != i || rows == 0 {
             return None;
         }
-        let rows = u16::try_from(data.len().checked_div(t.row_stride())?).ok().filter(|&rows| rows > 0)?;
         let y0 = self.progress(tensor);
         let y1 = y0.checked_add(rows).filter(|&y| y <= wanted.min(t.h))?;
         let p = self.model.pieces(&t, y0, y1, 0).filter(|p| p.second.is_empty())?;
-        let to = self.memory.get_mut(p.first.clone()).filter(|to| to.len() == data.len())?;
-        to.copy_from_slice(data);
+        fill(self.memory.get_mut(p.first.clone()).filter(|to| to.len() == usize::from(rows) * t.row_stride())?);
         self.touch(&p.first);
         self.set_progress(tensor, y1);
         self.raise_head(t.buffer, y1);

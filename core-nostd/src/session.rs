@@ -163,6 +163,15 @@ impl<'r, 'm, P: Probe, O: Companion<'r>> Run<'r, 'm, P, O> {
         self.engine.push_rows(i, data).ok_or(RunError::Input)
     }
 
+    /// As [`Run::push_rows`], of rows that `fill` writes where they lie, so that there is no copy of them: of a sensor that
+    /// is read row by row. It is called once, with the bytes of `rows` rows; what is in them before does not matter.
+    ///
+    /// # Errors
+    /// As [`Run::push_rows`]; `fill` is not called then.
+    pub fn fill_rows(&mut self, i: usize, rows: u16, mut fill: impl FnMut(&mut [u8])) -> Result<(), RunError> {
+        self.engine.fill_rows(i, rows, &mut fill).ok_or(RunError::Input)
+    }
+
     /// The bytes of output `i`, once the inference is complete.
     ///
     /// # Errors

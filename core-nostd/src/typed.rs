@@ -120,12 +120,11 @@ impl TensorSpec {
 }
 
 /// One inference from start to end. `fill(i, to)` writes the next bytes of input `i` (quantized, row by row, channels
-/// innermost): all of them at once, or, where the input is pushed, one row at a time, for which `ROW` bytes of stack are
-/// taken (the longest row of a pushed input; 0 if there is none).
+/// innermost): all of them at once, or, where an input is pushed, which `PUSHED` says of the model, one row at a time.
 ///
 /// # Errors
-/// As [`Session::start`] and [`crate::Run::run`]; [`RunError::Input`] if `ROW` is too small.
-pub fn infer<const ROW: usize>(
+/// As [`Session::start`] and [`crate::Run::run`].
+pub fn infer<const PUSHED: bool>(
     session: &mut Session<'_>,
     arena: &mut [u8],
     mut fill: impl FnMut(usize, &mut [u8]),
@@ -140,23 +139,19 @@ pub fn infer<const ROW: usize>(
     for i in 0..model.inputs() {
         match run.input(i) {
             Ok(to) => fill(i, to),
-            Err(_) if ROW > 0 => {}
+            Err(_) if PUSHED => {}
             Err(e) => return Err(e),
         }
     }
-    if ROW == 0 {
+    if !PUSHED {
         return run.run();
     }
-    let mut row = [0u8; ROW];
     loop {
         let i = match run.run() {
             Err(RunError::NeedsInput { input }) => usize::from(input),
             ended => return ended,
         };
-        let tensor = model.input_tensor(i).and_then(|t| model.tensor(t)).ok_or(RunError::Input)?;
-        let to = row.get_mut(..tensor.row_stride()).ok_or(RunError::Input)?;
-        fill(i, to);
-        run.push_rows(i, to)?;
+        run.fill_rows(i, 1, |to| fill(i, to))?;
     }
 }
 

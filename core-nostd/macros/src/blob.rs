@@ -34,8 +34,8 @@ pub struct Blob {
     pub outputs: Vec<Tensor>,
     /// Offset and length of each label in the blob, by class.
     pub labels: Vec<(usize, usize)>,
-    /// Longest row of an input that is pushed; 0 if none is.
-    pub row_bytes: usize,
+    /// Some input is pushed row by row.
+    pub pushed: bool,
 }
 
 /// An input or output.
@@ -74,9 +74,9 @@ impl Blob {
         let string = |kind, i| model.strings().find(kind, i).unwrap_or("").to_owned();
         let tensor =
             |kind, i: usize, io: Option<TensorIo>| Some(Tensor { name: string(kind, u16::try_from(i).ok()?), io: io? });
-        let row = |i: usize| {
+        let pushed = |i: usize| {
             let tensor = model.tensor(model.input(i)?.tensor)?;
-            (model.buffer(tensor.buffer)?.rows != 0).then(|| tensor.row_stride())
+            Some(model.buffer(tensor.buffer)?.rows != 0)
         };
         Ok(Self {
             bytes: bytes.len(),
@@ -90,7 +90,7 @@ impl Blob {
             inputs: (0..model.inputs()).filter_map(|i| tensor(StringKind::Input, i, model.input(i))).collect(),
             outputs: (0..model.outputs()).filter_map(|i| tensor(StringKind::Output, i, model.output(i))).collect(),
             labels: labels(&model, bytes),
-            row_bytes: (0..model.inputs()).filter_map(row).max().unwrap_or(0),
+            pushed: (0..model.inputs()).filter_map(pushed).any(|pushed| pushed),
         })
     }
 }

@@ -187,7 +187,7 @@ fn new(blob: &Blob) -> TokenStream {
 
 /// The model ready to run.
 fn net(blob: &Blob) -> TokenStream {
-    let row = blob.row_bytes;
+    let pushed = blob.pushed;
     let n = blob.inputs.len();
     let index: Vec<usize> = (0..n).collect();
     let numbered = |prefix: &str, suffix: &str| -> Vec<Ident> {
@@ -247,7 +247,7 @@ fn net(blob: &Blob) -> TokenStream {
                 arena: &'a mut [u8],
                 fill: impl ::core::ops::FnMut(usize, &mut [u8]),
             ) -> ::core::result::Result<#output, ::carafe::RunError> {
-                ::carafe::typed::infer::<#row>(&mut self.session, arena, fill)?;
+                ::carafe::typed::infer::<#pushed>(&mut self.session, arena, fill)?;
                 ::core::result::Result::Ok(#result)
             }
 
