@@ -105,8 +105,8 @@ pub struct Args {
 enum GoalArg {
     /// As little as possible: no working memory for kernels, which are slower then
     Size,
-    /// Working memory for kernels; for steps of more rows a tenth of the arena, and up to a third of it where that saves
-    /// much time
+    /// Working memory for kernels; a tenth of the arena for steps of more rows, and about half of it, for these or for faster
+    /// kernels, where that saves much time
     Balanced,
     /// Working memory for kernels, and as much again as the arena for steps of more rows
     Speed,

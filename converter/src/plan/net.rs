@@ -211,7 +211,7 @@ fn carafe_counters(nodes: usize, inputs: usize, buffers: usize) -> u64 {
     2 * (2 * nodes + inputs + buffers) as u64
 }
 
-/// Scratch is all that a kernel asks for, or none: with less it does without.
+/// Scratch is an amount with which a kernel is faster, or none: what lies between two of them is of no use.
 fn granted(offers: &[u32], cap: u32) -> u32 {
     let within = || offers.iter().rev().find(|&&offer| offer <= cap);
     let offer = if cap == USUAL { offers.first() } else { within() };

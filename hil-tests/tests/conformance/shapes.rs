@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
+use carafe::blob::{Header, SectionEntry, section};
 use carafe::ops::{ConvRecord, DenseRecord, PLAIN};
+use carafe::record::Record;
 use carafe::{Model, OpCode};
 use carafe_hil::{Case, Host, Qemu, QemuOptions, Target};
 
@@ -135,6 +137,12 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
     b.finish()
 }
 
+/// Where the constants of a blob begin.
+fn constants(blob: &[u8]) -> u32 {
+    let entries = blob[Header::SIZE..].chunks_exact(SectionEntry::SIZE).filter_map(SectionEntry::read);
+    entries.take(16).find(|e| e.id == section::CONSTS).expect("constants").offset
+}
+
 /// How many layers a board ran, and how many it has no room for.
 struct Tried {
     layers: usize,
@@ -160,6 +168,7 @@ fn try_layers(board: &str, count: usize) -> Option<Tried> {
         for i in 0..count {
             let blob = layer(kind, &mut n);
             let model = Model::verify(&blob, carafe::ops::ALL).unwrap();
+            assert!(constants(&blob).is_multiple_of(4), "no fast loop would take constants that lie so");
             if blob.len() > room.0 || model.arena_bytes() > room.1 {
                 tried.left_out += 1;
                 continue;

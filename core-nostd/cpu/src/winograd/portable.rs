@@ -53,7 +53,6 @@ fn halfwise(a: u32, b: u32, f: impl Fn(i16, i16) -> i16) -> u32 {
     crate::halves(f(a as i16, b as i16), f((a >> 16) as i16, (b >> 16) as i16))
 }
 
-/// The four sums of a column of rows, or of a kernel's.
 fn plus(a: u32, b: u32) -> u32 {
     halfwise(a, b, i16::wrapping_add)
 }
