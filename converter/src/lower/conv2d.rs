@@ -1,7 +1,7 @@
 use carafe::OpCode;
 use carafe::blob::Cpu;
 use carafe::ops::{COLUMNS, ConvRecord, PLAIN, QUADS, WORDS};
-use carafe_graph::{Conv2d, Layout};
+use carafe_graph::{Conv2d, Layout, Pads};
 
 use super::{LowerError, Step, fields, pack, scale};
 
@@ -56,8 +56,11 @@ pub(super) fn lower(step: &mut Step<'_, '_>, conv: &Conv2d) -> Result<(), LowerE
         let columns = step.cx.out.cpu == Cpu::Helium && kh > 1 && kw > 1;
         let tap = |t: usize| if columns { t % kh * kw + t / kh } else { t };
         let order = (0..oc).flat_map(|o| (0..kh * kw).flat_map(move |t| (0..ic).map(move |i| (o, i, t))));
+        // As the device's loop for one pixel takes it.
+        let one = (kh, kw, x.h, x.w) == (1, 1, 1, 1) && conv.pads == Pads::default();
+        let alone = one && x.c % 4 == 0 && !x.unsigned();
         let ordered: Vec<i8> = order.map(|(o, i, t)| at(o, i, tap(t))).collect();
-        let (packed, packing) = pack::pack(&ordered, per_channel, &x, &mut folded, step.cx.out.cpu);
+        let (packed, packing) = pack::pack(&ordered, (per_channel, alone), &x, &mut folded, step.cx.out.cpu);
         (packed, if columns { COLUMNS } else { packing })
     };
 

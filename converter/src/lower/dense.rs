@@ -23,7 +23,7 @@ pub(super) fn lower(step: &mut Step<'_, '_>, activation: Activation) -> Result<(
     let mut folded = folded.ok_or_else(|| {
         step.overflow("an accumulator would leave 32 bits; are bias or weights of this layer out of proportion?")
     })?;
-    let (packed, packing) = pack::pack(&q.data, k, &x, &mut folded, step.cx.out.cpu);
+    let (packed, packing) = pack::pack(&q.data, (k, true), &x, &mut folded, step.cx.out.cpu);
     let (lo, hi) = step.clamp(activation)?;
     let weights = step.cx.layer(packed, &scale::channels(&folded, &multipliers));
     let record = DenseRecord { lo, hi, shift, packing, weights };

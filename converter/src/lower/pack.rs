@@ -2,23 +2,31 @@
 
 use carafe::TensorInfo;
 use carafe::blob::Cpu;
-use carafe::ops::{PAIRS, PLAIN, QUADS};
+use carafe::ops::{FOURS, PAIRS, PLAIN, QUADS};
 
 /// Packs the weights of channels (`per_channel` of each, in the order of the device's taps) that are multiplied with
-/// elements of `x`, for a CPU: in pairs, where that has use for them and the sums allow it, else plain. Gives bytes and
-/// packing. `biases` have the operand's zero point folded in, and become those of the packing.
-pub(super) fn pack(weights: &[i8], per_channel: usize, x: &TensorInfo, biases: &mut [i32], cpu: Cpu) -> (Vec<u8>, u8) {
+/// elements of `x`, for a CPU: in fours (of a layer for one pixel alone, in pairs), where that has use for them and the sums
+/// allow it, else plain. Gives bytes and packing. `biases` have the operand's zero point folded in, and become those of the
+/// packing.
+pub(super) fn pack(
+    weights: &[i8],
+    (per_channel, alone): (usize, bool),
+    x: &TensorInfo,
+    biases: &mut [i32],
+    cpu: Cpu,
+) -> (Vec<u8>, u8) {
     if cpu == Cpu::Armv6m
         && let Some(bytes) = quads(weights, per_channel, x, biases)
     {
         return (bytes, QUADS);
     }
-    let in_pairs = match cpu {
+    let group = if alone || cpu == Cpu::Armv6m { 2 } else { 4 };
+    let shared = match cpu {
         Cpu::Helium => None,
-        _ => pairs(weights, per_channel, x),
+        _ => share(weights, per_channel, group, x),
     };
-    match in_pairs {
-        Some(bytes) => (bytes, PAIRS),
+    match shared {
+        Some(bytes) => (bytes, if group == 4 { FOURS } else { PAIRS }),
         None => (weights.iter().map(|&w| w as u8).collect(), PLAIN),
     }
 }
@@ -47,26 +55,41 @@ pub(super) fn words(
     Some(bytes)
 }
 
-/// `None` if the device could not tell the sums of a pair apart: that of the second channel has to fit 24 bits, in
-/// whatever order products are added, and a pair 16.
-fn pairs(weights: &[i8], per_channel: usize, x: &TensorInfo) -> Option<Vec<u8>> {
+/// Weights of which halfwords serve two channels: in groups of `group` channels, four or two, and of what is left two, and one.
+/// `None` if the device could not tell the sums of a group apart: but for the first channel of a pair, each has to fit 24 bits,
+/// in whatever order products are added, and what is made of the weights of two neighbours 16.
+fn share(weights: &[i8], per_channel: usize, group: usize, x: &TensorInfo) -> Option<Vec<u8>> {
     let greatest = if x.unsigned() { 255 } else { 128 };
     let padded = per_channel.next_multiple_of(4);
     let mut bytes = Vec::with_capacity(weights.len());
-    let mut channels = weights.chunks_exact(per_channel.max(1));
-    while let Some(first) = channels.next() {
-        let Some(second) = channels.next() else {
-            bytes.extend(first.iter().map(|&w| w as u8));
+    let mut channels: Vec<&[i8]> = weights.chunks_exact(per_channel.max(1)).collect();
+    while !channels.is_empty() {
+        let many = if channels.len() < group { channels.len().min(2) } else { group };
+        let those: Vec<&[i8]> = channels.drain(..many).collect();
+        if let [last] = those[..] {
+            bytes.extend(last.iter().map(|&w| w as u8));
             bytes.resize(bytes.len() + padded - per_channel, 0);
             break;
-        };
-        let magnitude: i64 = second.iter().map(|&w| i64::from(w).abs()).sum();
-        if magnitude * greatest >= 1 << 23 {
+        }
+        let magnitude = |w: &[i8]| w.iter().map(|&w| i64::from(w).abs()).sum::<i64>();
+        if those[if many == 2 { 1 } else { 0 }..].iter().any(|w| magnitude(w) * greatest >= 1 << 23) {
             return None;
         }
-        for i in 0..padded {
-            let of = |channel: &[i8]| channel.get(carafe::ops::place(i)).copied().map_or(0i32, i32::from);
-            bytes.extend_from_slice(&i16::try_from(256 * of(second) + of(first)).ok()?.to_le_bytes());
+        let both = |channel: usize, i: usize| {
+            let of = |channel: &[i8]| channel.get(i).copied().map_or(0i32, i32::from);
+            i16::try_from(256 * of(those[channel + 1]) + of(those[channel])).ok()
+        };
+        if !(0..many - 1).all(|channel| (0..per_channel).all(|i| both(channel, i).is_some())) {
+            return None;
+        }
+        // The second halfword of four is made of the others, for which the low byte of the first is never below zero.
+        for word in (0..padded).step_by(2) {
+            for channel in (0..many).step_by(2) {
+                let more = if many == 4 && channel == 0 { 128 } else { 0 };
+                for i in [word, word + 1] {
+                    bytes.extend_from_slice(&(both(channel, carafe::ops::place(i))? + more).to_le_bytes());
+                }
+            }
         }
     }
     Some(bytes)
@@ -111,7 +134,7 @@ mod tests {
     #[test]
     fn two_channels_share_a_halfword() {
         let x = TensorInfo::unplaced(1, 1, 3, 0);
-        let (bytes, packing) = pack(&[1, -2, 3, -4, 5, -6, 7, 8, -9], 3, &x, &mut [0; 3], Cpu::Portable);
+        let (bytes, packing) = pack(&[1, -2, 3, -4, 5, -6, 7, 8, -9], (3, true), &x, &mut [0; 3], Cpu::Portable);
         assert_eq!(packing, PAIRS);
         assert_eq!(bytes.len(), 3 * 4);
         let half = |i: usize| i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]);
@@ -121,13 +144,38 @@ mod tests {
     }
 
     #[test]
+    fn four_channels_share_three_halfwords() {
+        let x = TensorInfo::unplaced(1, 1, 3, 0);
+        let weights = [1, -2, 3, -4, 5, -6, 7, 8, -9, -10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21];
+        let (bytes, packing) = pack(&weights, (3, false), &x, &mut [0; 7], Cpu::Portable);
+        assert_eq!((packing, bytes.len()), (FOURS, 7 * 4));
+        let half = |i: usize| i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]);
+        // Inputs 0 and 2 of a and b, then of c and d; then inputs 1 and 3.
+        assert_eq!([half(0), half(1)], [-4 * 256 + 1 + 128, -6 * 256 + 3 + 128]);
+        assert_eq!([half(2), half(3)], [-10 * 256 + 7, 12 * 256 - 9]);
+        assert_eq!([half(4), half(5)], [5 * 256 - 2 + 128, 128]);
+        assert_eq!([half(6), half(7)], [11 * 256 + 8, 0]);
+        // Two channels are a pair, the last one is alone.
+        assert_eq!([half(8), half(9), half(10), half(11)], [16 * 256 + 13, 18 * 256 + 15, 17 * 256 + 14, 0]);
+        assert_eq!(bytes[24..], [19, 20, 21, 0]);
+    }
+
+    #[test]
     fn sums_that_cannot_be_told_apart_stay_plain() {
         let x = TensorInfo::unplaced(1, 1, 600, 0);
-        assert_eq!(pack(&[127; 1200], 600, &x, &mut [0; 2], Cpu::Portable).1, PLAIN);
-        assert_eq!(pack(&[100; 1200], 600, &x, &mut [0; 2], Cpu::Portable).1, PAIRS);
+        let of = |weights: &[i8], of, channels: usize| pack(weights, of, &x, &mut vec![0; channels], Cpu::Portable).1;
+        assert_eq!(of(&[127; 1200], (600, true), 2), PLAIN);
+        assert_eq!(of(&[100; 1200], (600, true), 2), PAIRS);
+        assert_eq!(of(&[100; 2400], (600, false), 4), FOURS);
+        // Of four, the first has to fit, too.
+        let first: Vec<i8> = (0..2400).map(|i| if i < 600 { 127 } else { 1 }).collect();
+        assert_eq!(of(&first, (600, false), 4), PLAIN);
+        assert_eq!(of(&first[..1200], (600, false), 2), FOURS);
         // -128 with a negative neighbour has no room in 16 bits.
-        assert_eq!(pack(&[-1, -128], 1, &x, &mut [0; 2], Cpu::Portable).1, PLAIN);
-        assert_eq!(pack(&[1, -128], 1, &x, &mut [0; 2], Cpu::Portable).1, PAIRS);
+        assert_eq!(of(&[-1, -128], (1, true), 2), PLAIN);
+        assert_eq!(of(&[1, -128], (1, true), 2), PAIRS);
+        assert_eq!(of(&[1, -1, -128, 1], (1, false), 4), PLAIN);
+        assert_eq!(of(&[-128, 1, -128, 1], (1, false), 4), FOURS);
     }
 
     #[test]
@@ -135,12 +183,12 @@ mod tests {
         let x = TensorInfo { dtype: DType::U8, ..TensorInfo::unplaced(1, 1, 3, 0) };
         let mut biases = [1, 2, 3];
         let weights = [1, -2, 3, -4, 5, -6, 7, 8, -9];
-        let (bytes, packing) = pack(&weights, 3, &x, &mut biases, Cpu::Armv6m);
+        let (bytes, packing) = pack(&weights, (3, false), &x, &mut biases, Cpu::Armv6m);
         assert_eq!(packing, QUADS);
         assert_eq!(bytes[..8], [129, 126, 124, 133, 131, 128, 122, 128]);
         assert_eq!(bytes[8..], [7, 8, -9i8 as u8, 0]);
         // The device takes 128 of every element, but for those of the last channel, which is alone.
         assert_eq!(biases, [1 + 128 * 2, 2 - 128 * 5, 3]);
-        assert_eq!(pack(&[1, -128], 1, &x, &mut [0; 2], Cpu::Armv6m).1, PAIRS);
+        assert_eq!(pack(&[1, -128], (1, false), &x, &mut [0; 2], Cpu::Armv6m).1, PAIRS);
     }
 }

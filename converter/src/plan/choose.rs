@@ -9,7 +9,7 @@ const RATE: u32 = 10;
 
 /// So many percent of the arena are the most that a bargain may add: of inputs that are there as a whole, and of rows that
 /// are pushed.
-const WHOLE: u64 = 40;
+const WHOLE: u64 = 42;
 const PUSHED: u64 = 20;
 
 /// Takes a plan, and makes the best of the bytes that it may take.

@@ -6,7 +6,7 @@ use std::ops::Add;
 
 use carafe::OpCode;
 use carafe::blob::Cpu;
-use carafe::ops::{ConvRecord, PAIRS, PLAIN, QUADS, WORDS};
+use carafe::ops::{ConvRecord, FOURS, PAIRS, PLAIN, QUADS, WORDS};
 use carafe::record::Record;
 
 use super::net::Net;
@@ -28,9 +28,9 @@ impl Cost {
         Self { instructions, time: 3 * instructions }
     }
 
-    /// Of loops with many products for each load: five cycles for four instructions.
+    /// Of loops with many products for each load: 19 cycles for 16 instructions.
     fn dense(instructions: u64) -> Self {
-        Self { instructions, time: instructions * 5 / 2 }
+        Self { instructions, time: instructions * 19 / 8 }
     }
 
     /// Cycles, estimated.
@@ -81,7 +81,7 @@ fn by_maps(net: &Net<'_>, n: usize, band: u64) -> Option<Cost> {
     // A map takes 33 instructions for four inputs of a column; the kernels of two channels 36 for each tap of a column and two
     // inputs. Of those, two channels and three pixels take 30 instructions, of two pixels 23, for each of four sums, or of three
     // where there is one row.
-    let [threes, twos] = tiles(w);
+    let [threes, twos] = threes_and_twos(w);
     let sum = threes * (inputs / 2 * 31 + 24) + twos * (inputs / 2 * 24 + 24);
     let [pairs, odd] = [band / 2, band % 2];
     let kernels = 200 + 3 * inputs / 2 * 36;
@@ -100,9 +100,9 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> Cost {
     let helium = net.model.cpu == Cpu::Helium;
     let instructions = match (node.header.op, ConvRecord::read(node.record)) {
         _ if need.view => 0,
-        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && need.scratch > 0 => {
+        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == FOURS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
-            // Tiles of three pixels, two channels: 17 instructions for four inputs, and 12 to widen them; of two pixels, 13.
+            // Tiles of two pixels, four channels: 12 instructions for two inputs, some 10, and 12 to widen four of both.
             // Where a window has one tap, tiles go on from row to row. Where it has more, they keep to rows, and the first
             // and last pixel is brought tap by tap, but for narrow rows, whose lines are copied with their padding.
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
@@ -114,19 +114,28 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> Cost {
                 _ => (band, 2.min(w)),
             };
             let inside = pixels / rows - alone;
-            let [threes, twos] = if alone == 0 { tiles(inside) } else { [inside / 3, 0] };
-            let [more, rest] = if alone == 0 { [0; 2] } else { tiles(rows * (inside % 3 + alone)) };
+            // Those that are copied lie one below the other, if a row of them were odd.
+            let stacked = if copied && inside % 2 == 1 { band / 2 } else { 0 };
+            let of = match alone {
+                0 => stacked * inside + (rows - 2 * stacked) * inside.div_ceil(2),
+                _ => rows * (inside / 2) + (rows * (inside % 2 + alone)).div_ceil(2),
+            };
             // Of a window below another, those lines that are new.
-            let lines = (band - 1) * u64::from(r.stride_h.min(r.kernel_h)) + u64::from(r.kernel_h);
+            let (all, down) = (u64::from(r.kernel_h), u64::from(r.stride_h));
+            let lines = match stacked {
+                0 => (band - 1) * down.min(all) + all,
+                _ => stacked * (all + down) + band % 2 * all,
+            };
             let lines = if copied { lines * 90 + band * u64::from(r.kernel_h) * 20 } else { 0 };
-            let [threes, twos] = [rows * threes + more, rows * twos + rest];
             let around = 2_000 + rows * alone * (4 * inputs + 60 * taps + 300) + lines;
-            // Loads make the step of three pixels 26 cycles, with its share of the turn, and that of two 22.
-            let cycles =
-                threes * (c * (inputs * 13 / 4 + 30) + 4 * inputs) + twos * (c * (inputs * 11 / 4 + 24) + 3 * inputs);
-            let instructions =
-                threes * (c * (inputs * 17 / 8 + 22) + 3 * inputs) + twos * (c * (inputs * 13 / 8 + 18) + 2 * inputs);
+            // A step takes 13 cycles or 14, and a quarter of one is its share of the turn.
+            let cycles = of * (c * (inputs * 107 / 64 + 22) + 6 * inputs + 60);
+            let instructions = of * (c * (inputs * 95 / 64 + 17) + 3 * inputs + 45);
             return Cost::usual(around) + Cost { instructions, time: 2 * cycles };
+        }
+        // One pixel alone, which is a dense layer.
+        (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == PAIRS && pixels == 1 => {
+            u64::from(need.macs) * 3 / 2
         }
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == QUADS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
@@ -183,8 +192,8 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> Cost {
     Cost::usual(instructions)
 }
 
-/// Tiles of three pixels and of two that make so many: those of `carafe_cpu::Alike`.
-fn tiles(pixels: u64) -> [u64; 2] {
+/// Parts of three pixels and of two that make so many: those of a row by maps.
+fn threes_and_twos(pixels: u64) -> [u64; 2] {
     match (pixels / 3, pixels % 3) {
         (threes, 2) => [threes, 1],
         (threes @ 1.., 1) => [threes - 1, 2],

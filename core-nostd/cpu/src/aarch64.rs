@@ -7,6 +7,7 @@ use core::arch::aarch64::*;
 use std::cell::RefCell;
 use std::vec::Vec;
 
+use crate::pairs::Pair;
 use crate::put::{PIXELS, Put, Run};
 use crate::slide::Slide;
 use crate::tile::finish;
@@ -43,7 +44,8 @@ pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
             }
             columns.push(parts);
         }
-        product(columns, (weights, x.len() / PIXELS * 4), channels, put, put.at, out);
+        let (inputs, pairs) = (x.len() / PIXELS * 2, channels.len() / 16);
+        product(columns, |pair| Pair::of_fours(weights, inputs, pairs, pair), channels, put, put.at, out);
     }))
 }
 
@@ -58,7 +60,8 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         && with_neon!(COLUMN.with_borrow_mut(|column| {
             column.clear();
             column.extend(x.chunks(8).map(|x| [ordered(eight(x, false))]));
-            product(column, (weights, 2 * x.len()), channels, put, [0], out);
+            let mut weights = weights.chunks_exact(2 * x.len());
+            product(column, |_| weights.next().map(Pair::alone), channels, put, [0], out);
         }))
 }
 
@@ -139,6 +142,17 @@ fn load_bytes(bytes: &[u8]) -> int16x8_t {
     load(&lanes)
 }
 
+/// 256·b + a of eight inputs, from 8·`index` on; zeros behind the last.
+#[inline]
+#[target_feature(enable = "neon")]
+fn eight_of(pair: &Pair<'_>, index: usize) -> int16x8_t {
+    let mut lanes = [0; 8];
+    for (word, to) in (4 * index..).zip(lanes.as_chunks_mut::<2>().0) {
+        *to = pair.word(word).map_or([0; 2], |word| word.map(|[whole, _]| whole as i16));
+    }
+    load(&lanes)
+}
+
 /// acc + x·w, four lanes of the sums of two.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -154,21 +168,21 @@ fn step([whole, low]: [int32x4_t; 2], x: int16x8_t, w: int16x8_t) -> [int32x4_t;
     [multiply(whole, x, w), multiply(low, x, a)]
 }
 
-/// Results of all pairs for the pixels of `columns`.
+/// Results of all pairs for the pixels of `columns`; `weights` are asked for from the first pair on.
 #[target_feature(enable = "neon")]
-fn product<const P: usize>(
+fn product<'w, const P: usize>(
     columns: &[[[i16; 8]; P]],
-    (weights, block): (&[u8], usize),
+    mut weights: impl FnMut(usize) -> Option<Pair<'w>>,
     channels: &[u8],
     put: &Put,
     at: [usize; P],
     out: &mut [u8],
 ) {
-    let pairs = weights.chunks_exact(block).zip(channels.as_chunks::<16>().0);
-    for (pair, (weights, channels)) in pairs.enumerate() {
+    for (pair, channels) in channels.as_chunks::<16>().0.iter().enumerate() {
+        let Some(weights) = weights(pair) else { return };
         let mut acc = [[vdupq_n_s32(0); 2]; P];
-        for (x, w) in columns.iter().zip(weights.chunks(16)) {
-            let w = load_bytes(w);
+        for (index, x) in columns.iter().enumerate() {
+            let w = eight_of(&weights, index);
             for (acc, x) in acc.iter_mut().zip(x) {
                 *acc = step(*acc, load(x), w);
             }

@@ -15,23 +15,23 @@ use crate::tiles::Alike;
 struct TileArguments {
     /// First word of the inputs.
     x: *const u32,
-    /// Behind their last.
-    end: *const u32,
+    /// Their last word.
+    last: *const u32,
     channels: *const u8,
     out: *mut u8,
-    /// Bytes from the first pixel of the result to the others.
-    others: [usize; 2],
+    /// Bytes from the first pixel of the result to the second, which is written first.
+    other: usize,
     zero_point: i32,
     shift: u32,
+    /// Behind the parameters of the last four channels.
+    fours_end: *const u8,
     /// Behind the last channel's parameters.
     channels_end: *const u8,
     weights: *const u8,
     /// The routine's own.
-    own: u32,
-    /// Tiles of three pixels.
-    tiles: usize,
-    /// Those of two, behind them: the third pixel goes where the first goes, which is written last.
-    twos: usize,
+    own: [u32; 4],
+    /// Pixels; an odd last one is a tile by itself.
+    pixels: usize,
 }
 
 /// What `carafe_tiles` has besides.
@@ -42,7 +42,7 @@ struct TilesArguments {
     lines_end: *const u32,
     /// Bytes of a line.
     run: usize,
-    /// Bytes from window to window.
+    /// Bytes from the window of a tile's first pixel to that of its second.
     distance: usize,
     /// Bytes from the first window to that of the tile.
     offset: usize,
@@ -51,11 +51,12 @@ struct TilesArguments {
     out_gap: usize,
     /// Null if lines are whole numbers of words.
     windows: *mut u8,
-    /// Bytes of a window there.
+    /// Bytes of a window there, a multiple of four, and one more if they are unsigned.
     inputs: usize,
-    unsigned: u32,
     /// An element of padding, twice.
     zero: u32,
+    /// Bytes from the first window of a tile to that of the next.
+    advance: usize,
 }
 
 unsafe extern "C" {
@@ -102,26 +103,24 @@ pub fn aligned(bytes: &[u8]) -> bool {
 fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<TileArguments> {
     let inputs = x.len() / PIXELS * 2;
     let pairs = channels.len() / 16;
-    let [first, second, third] = put.at;
-    if !inputs.is_multiple_of(4) || pairs == 0 || !aligned(channels) || !aligned(weights) {
+    let [first, second] = put.at;
+    if inputs == 0 || !inputs.is_multiple_of(4) || pairs == 0 || !aligned(channels) || !aligned(weights) {
         return None;
     }
     let (x, channels) = (x.as_ptr(), channels.as_ptr());
-    // A third pixel that is the first one is none.
-    let twos = usize::from(third == first);
     Some(TileArguments {
         x,
-        end: x.wrapping_add(inputs / 2 * PIXELS),
+        last: x.wrapping_add(inputs / 2 * PIXELS - 1),
         channels,
         out: out.as_mut_ptr().wrapping_add(first),
-        others: [second.wrapping_sub(first), third.wrapping_sub(first)],
+        other: second.wrapping_sub(first),
         zero_point: i32::from(put.zero_point),
         shift: u32::from(put.shift),
+        fours_end: channels.wrapping_add(16 * (pairs & !1)),
         channels_end: channels.wrapping_add(16 * pairs),
         weights: weights.as_ptr(),
-        own: 0,
-        tiles: 1 - twos,
-        twos,
+        own: [0; 4],
+        pixels: PIXELS,
     })
 }
 
@@ -129,9 +128,9 @@ fn product(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]
 #[inline(never)]
 pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let arguments = product(x, weights, channels, put, out)?;
-    // SAFETY: the routine reads `inputs / 2 · 3` words of x, which are there; for each of `pairs` pairs 16 bytes of
+    // SAFETY: the routine reads `inputs / 2 · 2` words of x, which are there; for each of `pairs` pairs 16 bytes of
     // channels, which are there and aligned, and 2 · inputs bytes of weights, aligned too, which the caller has checked; it writes
-    // 2 · pairs bytes behind each pixel's first, which the caller has checked too.
+    // 2 · pairs bytes behind each pixel's first, at any address, which the caller has checked too.
     unsafe { carafe_tile(arguments) };
     Some(())
 }
@@ -147,30 +146,34 @@ pub fn tiles(
     out: &mut [u8],
 ) -> Option<()> {
     let step = alike.out_step;
-    let third = if alike.tiles > 0 { 2 * step } else { 0 };
-    let put = Put { at: [put.at[0], put.at[0] + step, put.at[0] + third], ..*put };
+    // Of one pixel alone, the second is the first.
+    let [distance, second] = match alike.below {
+        None if alike.tiles == 0 => [0; 2],
+        below => below.unwrap_or([alike.distance, step]),
+    };
+    let put = Put { at: [put.at[0], put.at[0] + second], ..*put };
     let product = product(columns, weights, channels, &put, out)?;
-    let tile = TileArguments { tiles: alike.tiles, twos: alike.twos, ..product };
+    let tile = TileArguments { pixels: PIXELS * alike.tiles + usize::from(alike.odd), ..product };
     let addresses = lines.addresses().as_ptr_range();
     let arguments = TilesArguments {
         first_channel: tile.channels,
-        out_gap: PIXELS * step - channels.len() / 16 * 2,
+        out_gap: alike.across() * step - channels.len() / 16 * 2,
         tile,
         lines: addresses.start,
         lines_end: addresses.end,
         run: alike.run,
-        distance: alike.distance,
+        distance,
         offset: 0,
         windows: if windows.is_empty() { core::ptr::null_mut() } else { windows.as_mut_ptr() },
-        inputs: columns.len() / PIXELS * 2,
-        unsigned: u32::from(alike.unsigned),
+        inputs: columns.len() / PIXELS * 2 + usize::from(alike.unsigned),
         zero: crate::halves(alike.zero, alike.zero),
+        advance: alike.across() * alike.distance,
     };
     // SAFETY: as for `tile`, tile by tile: the caller has checked that all pixels of the result are in `out`. Of every
     // line, `run` bytes are read for each pixel, which the caller has checked against the shortest line; its address is
     // that of a slice which is borrowed as long as `lines` is, or 0, which is not read (the caller has checked that
     // windows of bytes have none). `columns` has all words of a tile, and `windows`, if it is
-    // there, three windows.
+    // there, two windows.
     unsafe { carafe_tiles(arguments) };
     Some(())
 }

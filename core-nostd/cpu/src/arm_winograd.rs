@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use crate::arm::aligned;
+use crate::pairs::Pair;
 use crate::put::Put;
 use crate::taps::Taps;
-use crate::tiles::Alike;
 use crate::winograd::{SUMS, Winograd};
 
 /// What `carafe_winograd` reads. It moves `maps` and `out` on, and counts tiles down.
@@ -51,7 +51,7 @@ struct MapsArguments {
 unsafe extern "C" {
     fn carafe_winograd(arguments: WinogradArguments);
     fn carafe_winograd_maps(arguments: MapsArguments);
-    fn carafe_winograd_kernels(to: *mut u32, weights: *const u8, inputs: usize);
+    fn carafe_winograd_kernels(to: *mut u32, weights: *const u8, inputs: usize, step: usize, more: u32);
 }
 
 /// [`crate::winograd`], whose lines are checked. `None` if something else is too short, or it is not for these routines.
@@ -61,7 +61,7 @@ pub fn winograd(
     w: &Winograd,
     rows: usize,
     words: &mut [u32],
-    (mut weights, channels): (&[u8], &[u8]),
+    (weights, channels): (&[u8], &[u8]),
     put: &Put,
     out: &mut [u8],
 ) -> Option<()> {
@@ -96,17 +96,25 @@ pub fn winograd(
         // and again. The map is filled as far as `before`, `columns` and `after` go, which is its width.
         unsafe { carafe_winograd_maps(arguments) };
     }
-    let Alike { tiles, twos, .. } = Alike::default().of(w.width);
+    // The width is two at least.
+    let (threes, twos) = match (w.width / 3, w.width % 3) {
+        (threes, 2) => (threes, 1),
+        (threes, 1) => (threes.wrapping_sub(1), 2),
+        (threes, _) => (threes, 0),
+    };
     // A turn takes four steps, of two inputs each; of tiles of two pixels, two.
     let steps = [w.inputs / 8, w.inputs / 4].map(|turns| (stride | turns.wrapping_sub(1) << 16) as u32);
     let line = (w.width - 1) * w.out_step + 2;
     let mut at = put.at[0];
-    for channels in channels.as_chunks::<16>().0 {
-        let (block, others) = weights.split_at_checked(18 * w.inputs)?;
-        weights = others;
-        // SAFETY: of aligned weights, nine words for every two inputs are read, which are 18 bytes an input. Kernels have twelve
-        // words for every input.
-        unsafe { carafe_winograd_kernels(kernels.as_mut_ptr(), block.as_ptr(), w.inputs) };
+    let parameters = channels.as_chunks::<16>().0;
+    for (pair, channels) in parameters.iter().enumerate() {
+        let pair = Pair::of_fours(weights, 9 * w.inputs, parameters.len(), pair)?;
+        // SAFETY: of aligned weights, nine words for every two inputs are read, `step` bytes apart, which are all that a pair
+        // has. Kernels have twelve words for every input.
+        unsafe {
+            let more = crate::halves(pair.more.into(), pair.more.into());
+            carafe_winograd_kernels(kernels.as_mut_ptr(), pair.bytes.as_ptr(), w.inputs, pair.step(), more);
+        }
         let (mut row, mut out, mut left) = (0, out.get_mut(at..)?, &*maps);
         while row < rows {
             let (map, others) = left.split_at_checked(size)?;
@@ -119,7 +127,7 @@ pub fn winograd(
                 kernels: kernels.as_ptr(),
                 sums: sums.as_mut_ptr(),
                 channels: channels.as_ptr(),
-                threes: tiles,
+                threes,
                 twos,
                 out: out.as_mut_ptr(),
                 out_step: w.out_step,

@@ -6,7 +6,8 @@ use crate::put::Put;
 #[cfg(not(carafe_dsp))]
 use crate::tile::finish;
 
-/// As [`crate::tile`], of one pixel of int8 at `x`, with an even number of inputs; `put.at` is not used.
+/// As [`crate::tile`], of one pixel of int8 at `x`, with an even number of inputs, and of weights all in pairs
+/// ([`Pair::alone`](crate::Pair::alone)); `put.at` is not used.
 pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let block = 2 * x.len();
     let pairs = channels.len() / 16;

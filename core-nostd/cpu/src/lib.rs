@@ -12,7 +12,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(carafe_simd)]
+#[cfg(any(carafe_simd, test))]
 extern crate std;
 
 #[cfg(carafe_dsp)]
@@ -48,7 +48,7 @@ use host::wide;
 pub use dense::dense;
 pub use depthwise::Stream;
 pub use elementwise::{Scaled, add_scaled, sum_pixels};
-pub use pairs::{dot_pairs, dot_pairs_u8, place, sum_pairs};
+pub use pairs::{Pair, dot_fours, dot_fours_u8, dot_pairs, dot_pairs_u8, place, sum_fours, sum_pairs};
 pub use pixelwise::{LISTED, Listed};
 pub use product::{CHANNELS, Copied, Pixels, Rescale, copy_pixels, product};
 pub use put::{PIXELS, Put, Run};
@@ -183,6 +183,35 @@ pub fn clamp(v: &mut [u8], lo: i8, hi: i8) {
 
 #[cfg(all(test, carafe_simd))]
 mod host_tests;
+
+/// Weights in fours of an even number of channels, `inputs` (a multiple of 4) of each; and the weights, of which some are made
+/// greater, so that halfwords fit.
+#[cfg(test)]
+fn fours(rows: std::vec::Vec<u8>, inputs: usize) -> (std::vec::Vec<i8>, std::vec::Vec<u8>) {
+    use std::vec::Vec;
+    let mut rows: Vec<i8> = rows.into_iter().map(|w| w as i8).collect();
+    for channel in 1..rows.len() / inputs {
+        for at in channel * inputs..(channel + 1) * inputs {
+            if rows[at] == i8::MIN && rows[at - inputs] < 0 {
+                rows[at] += 1;
+            }
+        }
+    }
+    let mut bytes = Vec::with_capacity(rows.len());
+    for four in rows.chunks(4 * inputs) {
+        let pairs = four.len() / inputs / 2;
+        for word in 0..inputs / 2 {
+            for (index, pair) in four.chunks(2 * inputs).enumerate() {
+                let more = if index == 0 && pairs == 2 { 128 } else { 0 };
+                for input in [place(2 * word), place(2 * word + 1)] {
+                    let both = 256 * i32::from(pair[inputs + input]) + i32::from(pair[input]) + more;
+                    bytes.extend((both as i16).to_le_bytes());
+                }
+            }
+        }
+    }
+    (rows, bytes)
+}
 
 #[cfg(test)]
 mod tests {

@@ -65,7 +65,7 @@ pub fn quads(q: &mut Quads<'_>, pairs: usize, put: &Put, out: &mut [u8]) -> bool
         return false;
     }
     let null = core::ptr::null_mut();
-    let [first, second, _] = put.at;
+    let [first, second] = put.at;
     let x = q.x.as_ptr();
     let sums = q.sums.as_mut_ptr();
     let mut arguments = QuadsArguments {

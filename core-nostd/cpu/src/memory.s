@@ -13,8 +13,8 @@
     \extend r12, r3
     \extend r3, r3, ror #8
     cmp     r1, r2
-    str     r3, [r0, #12]
-    str     r12, [r0], #24
+    str     r3, [r0, #8]
+    str     r12, [r0], #16
     bne     1b
     bx      lr
     .size \name, . - \name

@@ -136,7 +136,7 @@ mod tests {
             moved in 0usize..10,
         ) {
             let channels: Vec<u8> = parameters.iter().flat_map(|p| p.to_le_bytes()).collect();
-            let put = Put { zero_point: -5, shift: 2, at: [0; 3] };
+            let put = Put { zero_point: -5, shift: 2, at: [0; 2] };
             let mut list = Listed::new(&mut []);
             for tap in 0..taps {
                 list.push(&x[10 * tap..], &w[10 * tap..]).unwrap();

@@ -1,7 +1,7 @@
 //! What becomes of sums, and where results go.
 
 /// Pixels of a tile.
-pub const PIXELS: usize = 3;
+pub const PIXELS: usize = 2;
 
 /// What becomes of accumulators, and where it is put.
 #[derive(Clone, Copy, Debug)]

@@ -116,7 +116,7 @@ impl Quads<'_> {
     #[inline(never)]
     fn check(&self, put: &Put, out: usize) -> Option<usize> {
         let pairs = self.channels.len() / 16;
-        let [first, second, _] = put.at;
+        let [first, second] = put.at;
         let at = if self.second.is_some() { first.max(second) } else { first };
         // Products of these fit: to multiply with a check takes this core thirty instructions.
         if (self.run | self.lines | self.line | self.block | pairs) >= 1 << 15 {
@@ -241,7 +241,7 @@ mod tests {
             let (x, a, b, other) = (part(|v| v.0), part(|v| v.1), part(|v| v.2), part(|v| v.3));
             let weights = pack(&a, &b);
             let channels: Vec<u8> = (0..2).flat_map(|c| [biases[c], multipliers[c]]).flat_map(i32::to_le_bytes).collect();
-            let put = Put { zero_point: 3, shift, at: [4, 1, 0] };
+            let put = Put { zero_point: 3, shift, at: [4, 1] };
             let dot = |x: &[i8], w: &[i8]| x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum::<i32>();
             let want = |x: &[i8]| [finish(dot(x, &a), &channels[..8], &put), finish(dot(x, &b), &channels[8..], &put)];
 

@@ -1,7 +1,7 @@
-//! Three pixels of a result at a time: a product of a matrix of widened inputs with weights in pairs.
+//! Two pixels of a result at a time: a product of a matrix of widened inputs with weights in fours.
 
 #[cfg(not(carafe_dsp))]
-use crate::pairs::split;
+use crate::pairs::{Pair, split};
 use crate::put::{PIXELS, Put};
 
 /// The words in a piece of memory.
@@ -72,12 +72,11 @@ pub fn widen(to: &mut [u32], x: &[u8], unsigned: bool) {
     widen_portably(to, x, unsigned);
 }
 
-/// Rescaled results of `2 · pairs` channels of three pixels, as many pairs as there are channels.
+/// Rescaled results of `2 · pairs` channels of two pixels, as many pairs as there are channels.
 ///
-/// `x` has, for every two inputs, a word of each pixel ([`widen`]). `weights` has blocks of [`crate::dot_pairs`], one
-/// per two channels, for as many inputs; `channels` has bias and multiplier (i32) of every channel. An odd channel at
-/// the end is left out. `None` if weights are too short, pixels lie outside `out`, or the core does not take weights or
-/// channels where they lie ([`crate::takes`]).
+/// `x` has, for every two inputs, a word of each pixel ([`widen`]). `weights` are in fours, of as many inputs; `channels` has
+/// bias and multiplier (i32) of every channel. An odd channel at the end is left out. `None` if weights are too short, pixels
+/// lie outside `out`, or the core does not take weights or channels where they lie ([`crate::takes`]).
 pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
     let inputs = x.len() / PIXELS * 2;
     let pairs = channels.len() / 16;
@@ -120,16 +119,18 @@ pub(crate) fn widen_portably(to: &mut [u32], x: &[u8], unsigned: bool) {
 #[cfg(not(carafe_dsp))]
 #[inline(never)]
 pub(crate) fn tile_portably(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> Option<()> {
-    let block = x.len() / PIXELS * 4;
+    let inputs = x.len() / PIXELS * 2;
+    let pairs = channels.len() / 16;
     for (pixel, &at) in put.at.iter().enumerate().rev() {
         let mut out = out.get_mut(at..)?.as_chunks_mut::<2>().0.iter_mut();
-        for (weights, channels) in weights.chunks_exact(block).zip(channels.as_chunks::<16>().0) {
+        for (pair, channels) in channels.as_chunks::<16>().0.iter().enumerate() {
+            let weights = Pair::of_fours(weights, inputs, pairs, pair)?;
             let [mut whole, mut low] = [0i32; 2];
-            for (x, w) in x.iter().skip(pixel).step_by(PIXELS).zip(weights.as_chunks::<4>().0) {
-                for (x, w) in [(*x as i16, [w[0], w[1]]), ((*x >> 16) as i16, [w[2], w[3]])] {
-                    let w = i16::from_le_bytes(w);
-                    whole = whole.wrapping_add(i32::from(x).wrapping_mul(i32::from(w)));
-                    low = low.wrapping_add(i32::from(x).wrapping_mul(i32::from(w as i8)));
+            for (word, x) in x.iter().skip(pixel).step_by(PIXELS).enumerate() {
+                let [w0, w1] = weights.word(word)?;
+                for (x, [w, a]) in [(*x as i16, w0), ((*x >> 16) as i16, w1)] {
+                    whole = whole.wrapping_add(i32::from(x).wrapping_mul(w));
+                    low = low.wrapping_add(i32::from(x).wrapping_mul(a));
                 }
             }
             let [a, b] = split(whole, low);

@@ -16,36 +16,44 @@ pub struct Alike {
     pub zero: i16,
     /// Tiles of [`PIXELS`] pixels.
     pub tiles: usize,
-    /// Tiles of two pixels, behind them.
-    pub twos: usize,
+    /// One more pixel is behind them.
+    pub odd: bool,
     /// Bytes from pixel to pixel of the result.
     pub out_step: usize,
+    /// If the second pixel of each tile is not the next one but that below: bytes to its window, and to it in the result.
+    pub below: Option<[usize; 2]>,
 }
 
 impl Alike {
-    /// For rows of so many pixels, in tiles without a rest. One alone is left out.
+    /// For rows of so many pixels.
     #[must_use]
     pub fn of(self, pixels: usize) -> Self {
-        let (tiles, twos) = match (pixels / PIXELS, pixels % PIXELS) {
-            (threes, 2) => (threes, 1),
-            (threes @ 1.., 1) => (threes - 1, 2),
-            (threes, _) => (threes, 0),
-        };
-        Self { tiles, twos, ..self }
-    }
-
-    /// Pixels of all tiles.
-    pub fn pixels(&self) -> usize {
-        PIXELS * self.tiles + 2 * self.twos
-    }
-
-    /// The pixels of a tile. What it lacks is its first.
-    #[cfg(not(carafe_dsp))]
-    pub(crate) fn tile(&self, index: usize) -> [usize; PIXELS] {
-        match index.checked_sub(self.tiles) {
-            None => [0, 1, 2].map(|slot| PIXELS * index + slot),
-            Some(two) => [0, 1, 0].map(|slot| PIXELS * self.tiles + 2 * two + slot),
+        match self.below {
+            Some(_) => Self { tiles: pixels, odd: false, ..self },
+            None => Self { tiles: pixels / PIXELS, odd: !pixels.is_multiple_of(PIXELS), ..self },
         }
+    }
+
+    /// Pixels of a row that a tile has.
+    pub(crate) fn across(&self) -> usize {
+        if self.below.is_some() { 1 } else { PIXELS }
+    }
+
+    /// Pixels of a row that all tiles have.
+    pub fn pixels(&self) -> usize {
+        self.across() * self.tiles + usize::from(self.odd)
+    }
+
+    /// Bytes from the first window to those of a tile, and from the first result to its own. What it lacks is its first pixel.
+    #[cfg(not(carafe_dsp))]
+    pub(crate) fn tile(&self, index: usize) -> [[usize; PIXELS]; 2] {
+        let first = index * self.across();
+        let [below, out_below] = match self.below {
+            None if index == self.tiles => [0; 2],
+            below => below.unwrap_or([self.distance, self.out_step]),
+        };
+        let [window, out] = [first * self.distance, first * self.out_step];
+        [[window, window + below], [out, out + out_below]]
     }
 }
 
@@ -73,14 +81,16 @@ pub fn tiles(
     let inputs = (alike.run * lines.count()).next_multiple_of(4);
     let last = alike.pixels().checked_sub(1)?;
     let pairs = channels.len() / 16;
+    let [below, out_below] = alike.below.unwrap_or_default();
     let words =
         if work.windows.is_empty() { alike.run.is_multiple_of(4) } else { work.windows.len() >= PIXELS * inputs };
     if !words
         || inputs == 0
         || pairs == 0
         || work.columns.len() < inputs / 2 * PIXELS
-        || last.checked_mul(alike.distance)?.checked_add(alike.run)? > lines.room()
-        || last.checked_mul(alike.out_step)?.checked_add(put.at[0])?.checked_add(2 * pairs)? > out.len()
+        || last.checked_mul(alike.distance)?.checked_add(below)?.checked_add(alike.run)? > lines.room()
+        || last.checked_mul(alike.out_step)?.checked_add(out_below)?.checked_add(put.at[0])?.checked_add(2 * pairs)?
+            > out.len()
         || (lines.is_padded() && !work.windows.is_empty())
         || alike.out_step < 2 * pairs
         || weights.len() < (2 * inputs).checked_mul(pairs)?
@@ -108,11 +118,12 @@ pub(crate) fn tiles_portably(
     put: &Put,
     out: &mut [u8],
 ) -> Option<()> {
-    for tile in 0..alike.tiles + alike.twos {
+    for tile in 0..alike.tiles + usize::from(alike.odd) {
         let mut put = *put;
         let begin = put.at[0];
-        for (slot, pixel) in alike.tile(tile).into_iter().enumerate() {
-            *put.at.get_mut(slot)? = begin + pixel * alike.out_step;
+        let [windows_at, outs] = alike.tile(tile);
+        for (slot, (from, out)) in windows_at.into_iter().zip(outs).enumerate() {
+            *put.at.get_mut(slot)? = begin + out;
             let mut at = slot;
             let mut to = &mut *windows;
             for line in lines.slices() {
@@ -121,7 +132,7 @@ pub(crate) fn tiles_portably(
                     at += alike.run / 2 * PIXELS;
                     continue;
                 }
-                let line = line.get(pixel * alike.distance..)?.get(..alike.run)?;
+                let line = line.get(from..)?.get(..alike.run)?;
                 if to.is_empty() {
                     crate::widen(columns.get_mut(at..)?, line, alike.unsigned);
                     at += alike.run / 2 * PIXELS;

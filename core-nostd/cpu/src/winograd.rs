@@ -93,8 +93,8 @@ impl Winograd {
 }
 
 /// Makes `rows` rows of all channels, by two. `lines` are those of the operand that they read, from the first pixel on, in
-/// turn; `weights` has blocks of [`crate::dot_pairs`], `channels` bias and multiplier (i32) of every channel, and an odd one at
-/// the end is left out; `put.at[0]` is where the first row begins. `None` if anything is too short, or not for this loop.
+/// turn; `weights` are in fours, `channels` has bias and multiplier (i32) of every channel, and an odd one at the end is left
+/// out; `put.at[0]` is where the first row begins. `None` if anything is too short, or not for this loop.
 #[inline(never)]
 pub fn winograd(
     lines: &Taps<'_, '_>,
@@ -128,14 +128,6 @@ mod tests {
 
     use super::{Winograd, winograd};
     use crate::{PIXELS, Put, TAPS, Taps};
-
-    /// A weight of a channel and input.
-    fn weight(weights: &[u8], inputs: usize, tap: usize, input: usize, channel: usize) -> i32 {
-        let at = 18 * inputs * (channel / 2) + 2 * (tap * inputs + crate::place(input));
-        let both = i16::from_le_bytes([weights[at], weights[at + 1]]);
-        let a = i32::from(both as i8);
-        if channel.is_multiple_of(2) { a } else { (i32::from(both) - a) >> 8 }
-    }
 
     proptest! {
         #[test]
@@ -171,9 +163,8 @@ mod tests {
             for (k, x) in x.iter().enumerate() {
                 if absent >> k & 1 == 0 { lines.push(x).unwrap() } else { lines.pad().unwrap() }
             }
-            let (mut weights, parameters) = (bytes(18 * inputs * pairs, true), bytes(16 * pairs, false));
-            // Where a is negative, b is one more than its byte.
-            weights.chunks_exact_mut(2).filter(|w| w[0] >= 0x80 && w[1] == 0x7f).for_each(|w| w[1] = 0x7e);
+            let (each, parameters) = (bytes(18 * inputs * pairs, true), bytes(16 * pairs, false));
+            let (of, weights) = crate::fours(each, 9 * inputs);
             let put = Put { zero_point, shift, at: [begin; PIXELS] };
             let mut got = bytes(begin + rows * w.out_row, false);
             let mut want = got.clone();
@@ -184,7 +175,7 @@ mod tests {
                         let (line, column) = (row + tap / 3, (x0 + tap % 3).checked_sub(pad));
                         let there = column.filter(|&c| c < columns && absent >> line & 1 == 0);
                         let element = there.map_or(zero, |c| x[line][c * w.pixel + input] as i8);
-                        acc += i32::from(element) * weight(&weights, inputs, tap, input, channel);
+                        acc += i32::from(element) * i32::from(of[channel * 9 * inputs + tap * inputs + input]);
                     }
                     want[begin + row * w.out_row + x0 * out_step + channel] =
                         crate::tile::finish(acc, &parameters[8 * channel..], &put);

@@ -343,8 +343,8 @@ carafe_winograd_maps:
     str     r11, [r0, #\at + 72]
     .endm
 
-@ void carafe_winograd_kernels(to, weights, inputs)
-@ Of weights in pairs.
+@ void carafe_winograd_kernels(to, weights, inputs, step, more)
+@ Of the weights of two channels, step bytes from word to word, each halfword less more.
     .section .text.carafe_winograd_kernels, "ax", %progbits
     .global carafe_winograd_kernels
     .type carafe_winograd_kernels, %function
@@ -353,15 +353,22 @@ carafe_winograd_maps:
 carafe_winograd_kernels:
     push    {r4-r11, lr}
     @ Bytes of a row of weights. Columns of the kernel that are left are told by the address.
-    add     r4, r2, r2, lsl #1
-    lsls    r4, #1
-    add     r3, r0, #24
-1:  mov     r5, r2
+    mul     r4, r2, r3
+    add     r5, r0, #24
+    add     r4, r4, r4, lsl #1
+    push    {r2, r5}
+    lsrs    r4, #1
+    mov     r2, r3
+    ldr     r3, [sp, #44]
+1:  ldr     r5, [sp]
     mov     lr, r0
 2:  ldr     r6, [r1]
     ldr     r7, [r1, r4]
     ldr     r8, [r1, r4, lsl #1]
-    adds    r1, #4
+    add     r1, r1, r2
+    ssub16  r6, r6, r3
+    ssub16  r7, r7, r3
+    ssub16  r8, r8, r3
     sxtb16  r9, r6
     sxtb16  r10, r7
     sxtb16  r11, r8
@@ -376,8 +383,10 @@ carafe_winograd_kernels:
     carafe_winograd_kernel 4
     add     r0, r0, #96
     bne     2b
+    ldr     r5, [sp, #4]
     add     r0, lr, #8
-    cmp     r0, r3
+    cmp     r0, r5
     bne     1b
+    add     sp, #8
     pop     {r4-r11, pc}
     .size carafe_winograd_kernels, . - carafe_winograd_kernels

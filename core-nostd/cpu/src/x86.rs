@@ -7,6 +7,7 @@ use core::arch::x86_64::*;
 use std::cell::RefCell;
 use std::vec::Vec;
 
+use crate::pairs::Pair;
 use crate::put::{PIXELS, Put, Run};
 use crate::slide::Slide;
 use crate::tiles::Alike;
@@ -46,17 +47,18 @@ macro_rules! with_avx2 {
 pub fn tile(x: &[u32], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8]) -> bool {
     with_avx2!(TILE.with_borrow_mut(|columns| {
         split(x, columns);
-        product(columns, (weights, x.len() / PIXELS * 4), channels, put, put.at, out);
+        let fours = fours(weights, x.len() / PIXELS * 2, channels);
+        product(columns, fours, channels, put, put.at, out);
     }))
 }
 
 /// [`crate::tiles`], whose arguments are checked. False if it is not for this machine.
 pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8]), put: &Put, out: &mut [u8]) -> bool {
-    let many = PIXELS * alike.tiles >= many::MANY;
+    let many = alike.below.is_none() && PIXELS * alike.tiles >= many::MANY;
     if many && !with_avx2!(many::tiles(lines, alike, (weights, channels), put, out)) {
         return false;
     }
-    let rest = if many { alike.tiles } else { 0 }..alike.tiles + alike.twos;
+    let rest = if many { alike.tiles } else { 0 }..alike.tiles + usize::from(alike.odd);
     if many && rest.is_empty() {
         return true;
     }
@@ -64,12 +66,12 @@ pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8])
     with_avx2!(TILE.with_borrow_mut(|columns| WINDOW.with_borrow_mut(|window| {
         for tile in rest {
             columns.resize(inputs.div_ceil(16), [_mm256_setzero_si256(); PIXELS]);
-            let at = alike.tile(tile);
-            for (slot, pixel) in at.into_iter().enumerate() {
-                fill(columns, slot, lines, (pixel, alike), window);
+            let [windows, outs] = alike.tile(tile);
+            for (slot, from) in windows.into_iter().enumerate() {
+                fill(columns, slot, lines, (from, alike), window);
             }
-            let at = at.map(|pixel| put.at[0] + pixel * alike.out_step);
-            product(columns, (weights, 2 * inputs), channels, put, at, out);
+            let at = outs.map(|out| put.at[0] + out);
+            product(columns, fours(weights, inputs, channels), channels, put, at, out);
         }
     })))
 }
@@ -80,7 +82,8 @@ pub fn dense(x: &[u8], weights: &[u8], channels: &[u8], put: &Put, out: &mut [u8
         && with_avx2!(COLUMN.with_borrow_mut(|column| {
             column.clear();
             column.extend(sixteens(x).map(|x| [widened(order(load_half(&x)), false)]));
-            product(column, (weights, 2 * x.len()), channels, put, [0], out);
+            let mut weights = weights.chunks_exact(2 * x.len());
+            product(column, |_| weights.next().map(Pair::alone), channels, put, [0], out);
         }))
 }
 
@@ -162,37 +165,55 @@ fn load_some(bytes: &[u8]) -> Lanes {
     unsafe { _mm256_maskload_epi32(bytes.as_ptr().cast(), mask) }
 }
 
-/// Words of three pixels in turn, pixel by pixel, with zeros behind the last.
+/// Pairs of weights in fours, by their index.
+fn fours<'w>(weights: &'w [u8], inputs: usize, channels: &[u8]) -> impl FnMut(usize) -> Option<Pair<'w>> + use<'w> {
+    let pairs = channels.len() / 16;
+    move |pair| Pair::of_fours(weights, inputs, pairs, pair)
+}
+
+/// 256·b + a of sixteen inputs, from 16·`index` on; anything behind the last.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sixteen_of(pair: &Pair<'_>, index: usize) -> Lanes {
+    let part = |at: usize| pair.bytes.get(at..).unwrap_or_default();
+    let load = |bytes: &[u8]| match bytes.first_chunk() {
+        Some(bytes) => load(bytes),
+        None => load_some(bytes),
+    };
+    if pair.step() == 4 {
+        return load(part(32 * index));
+    }
+    let [a, b] = [load(part(64 * index)), load(part(64 * index + 32))];
+    // Words 0 2 of either 0 2, 4 6 of either 4 6.
+    let even = _mm256_shuffle_ps::<0b10_00_10_00>(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+    let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_castps_si256(even));
+    _mm256_sub_epi16(words, _mm256_set1_epi16(i16::from(pair.more)))
+}
+
+/// Words of two pixels in turn, pixel by pixel, with zeros behind the last.
 #[target_feature(enable = "avx2")]
 fn split(x: &[u32], columns: &mut Vec<[Lanes; PIXELS]>) {
-    let (whole, rest) = x.as_chunks::<24>();
+    let (whole, rest) = x.as_chunks::<16>();
     columns.clear();
     for x in whole {
-        columns.push(split_24(x));
+        columns.push(split_16(x));
     }
-    let rest = rest.get(..rest.len() / PIXELS * PIXELS).unwrap_or_default();
     if !rest.is_empty() {
-        let mut last = [0; 24];
+        let mut last = [0; 16];
         last.iter_mut().zip(rest).for_each(|(to, x)| *to = *x);
-        columns.push(split_24(&last));
+        columns.push(split_16(&last));
     }
 }
 
 /// As [`split`], of eight words of each.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn split_24(x: &[u32; 24]) -> [Lanes; PIXELS] {
+fn split_16(x: &[u32; 16]) -> [Lanes; PIXELS] {
     let at = x.as_ptr();
-    // SAFETY: 24 words are there.
-    let (a, b, c) = unsafe {
-        (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(8).cast()), _mm256_loadu_si256(at.add(16).cast()))
-    };
-    let pick = |a, b, c| _mm256_blend_epi32::<0b0010_0100>(_mm256_blend_epi32::<0b1001_0010>(a, b), c);
-    [
-        _mm256_permutevar8x32_epi32(pick(a, b, c), _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5)),
-        _mm256_permutevar8x32_epi32(pick(c, a, b), _mm256_setr_epi32(1, 4, 7, 2, 5, 0, 3, 6)),
-        _mm256_permutevar8x32_epi32(pick(b, c, a), _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7)),
-    ]
+    // SAFETY: 16 words are there.
+    let (a, b) = unsafe { (_mm256_loadu_ps(at.cast()), _mm256_loadu_ps(at.add(8).cast())) };
+    [_mm256_shuffle_ps::<0b10_00_10_00>(a, b), _mm256_shuffle_ps::<0b11_01_11_01>(a, b)]
+        .map(|words| _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_castps_si256(words)))
 }
 
 /// The order of [`crate::place`] for sixteen bytes.
@@ -235,10 +256,10 @@ fn fill<const P: usize>(
     columns: &mut [[Lanes; P]],
     slot: usize,
     lines: &[&[u8]],
-    (pixel, alike): (usize, &Alike),
+    (from, alike): (usize, &Alike),
     window: &mut Vec<u8>,
 ) {
-    let (from, run) = (pixel * alike.distance, alike.run);
+    let run = alike.run;
     let part = |line| <[u8]>::get(line, from..).and_then(|line| line.get(..run));
     let window = match lines {
         [one] if !one.is_empty() => part(one).unwrap_or_default(),
@@ -258,26 +279,24 @@ fn fill<const P: usize>(
     }
 }
 
-/// Into every third word. Around them others are read and written again, but for the last.
+/// Into every second word. Between them others are read and written again, but for the last.
 #[target_feature(enable = "avx2")]
 fn scatter(to: &mut [u32], x: &[u8], unsigned: bool) {
-    let blocks = (to.len() / 24).min(x.len() / 16);
-    let ((begin, to), (some, x)) = (to.split_at_mut(24 * blocks), x.split_at(16 * blocks));
-    for (begin, some) in begin.as_chunks_mut::<24>().0.iter_mut().zip(some.as_chunks().0) {
+    let blocks = (to.len() / 16).min(x.len() / 16);
+    let ((begin, to), (some, x)) = (to.split_at_mut(16 * blocks), x.split_at(16 * blocks));
+    for (begin, some) in begin.as_chunks_mut::<16>().0.iter_mut().zip(some.as_chunks().0) {
         let words = widened(order(load_half(some)), unsigned);
         let at = begin.as_mut_ptr();
-        // Word 0 goes to lane 0 of the first eight words, word 1 to lane 3 ..
+        // Word 0 goes to lane 0, word 1 to lane 2 ..
         let spread = [
-            _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 0, 0, 1, 0, 0, 2, 0)),
-            _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 3, 0, 0, 4, 0, 0, 5)),
-            _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 0, 6, 0, 0, 7, 0, 0)),
+            _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0)),
+            _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(4, 0, 5, 0, 6, 0, 7, 0)),
         ];
-        // SAFETY: 24 words are there.
+        // SAFETY: 16 words are there.
         unsafe {
-            let (a, b, c) = (at.cast::<Lanes>(), at.add(8).cast(), at.add(16).cast());
-            _mm256_storeu_si256(a, _mm256_blend_epi32::<0b0100_1001>(_mm256_loadu_si256(a), spread[0]));
-            _mm256_storeu_si256(b, _mm256_blend_epi32::<0b1001_0010>(_mm256_loadu_si256(b), spread[1]));
-            _mm256_storeu_si256(c, _mm256_blend_epi32::<0b0010_0100>(_mm256_loadu_si256(c), spread[2]));
+            let (a, b) = (at.cast::<Lanes>(), at.add(8).cast());
+            _mm256_storeu_si256(a, _mm256_blend_epi32::<0b0101_0101>(_mm256_loadu_si256(a), spread[0]));
+            _mm256_storeu_si256(b, _mm256_blend_epi32::<0b0101_0101>(_mm256_loadu_si256(b), spread[1]));
         }
     }
     crate::tile::widen_portably(to, x, unsigned);
@@ -291,32 +310,25 @@ fn step([whole, low]: [Lanes; 2], x: Lanes, w: Lanes) -> [Lanes; 2] {
     [_mm256_add_epi32(whole, _mm256_madd_epi16(x, w)), _mm256_add_epi32(low, _mm256_madd_epi16(x, a))]
 }
 
-/// Results of all pairs for the pixels of `columns`.
+/// Results of all pairs for the pixels of `columns`; `weights` are asked for from the first pair on.
 #[target_feature(enable = "avx2")]
-fn product<const P: usize>(
+fn product<'w, const P: usize>(
     columns: &[[Lanes; P]],
-    (weights, block): (&[u8], usize),
+    mut weights: impl FnMut(usize) -> Option<Pair<'w>>,
     channels: &[u8],
     put: &Put,
     at: [usize; P],
     out: &mut [u8],
 ) {
     let zero = _mm256_setzero_si256();
-    let mut weights = weights.chunks_exact(block);
     for (group, channels) in channels.chunks(16 * PAIRS).enumerate() {
         let pairs = channels.len() / 16;
         let mut sums = [[zero; PAIRS]; P];
-        for (pair, weights) in (0..pairs).zip(&mut weights) {
+        for pair in 0..pairs {
             let mut acc = [[zero; 2]; P];
-            let (whole, rest) = weights.as_chunks();
-            for (x, w) in columns.iter().zip(whole) {
-                let w = load(w);
-                for (acc, &x) in acc.iter_mut().zip(x) {
-                    *acc = step(*acc, x, w);
-                }
-            }
-            if let (Some(x), false) = (columns.last(), rest.is_empty()) {
-                let w = load_some(rest);
+            let Some(weights) = weights(PAIRS * group + pair) else { return };
+            for (index, x) in columns.iter().enumerate() {
+                let w = sixteen_of(&weights, index);
                 for (acc, &x) in acc.iter_mut().zip(x) {
                     *acc = step(*acc, x, w);
                 }

@@ -19,15 +19,16 @@ std::thread_local! {
     static COLUMNS: RefCell<Vec<[Lanes; AT_ONCE]>> = const { RefCell::new(Vec::new()) };
 }
 
-/// [`super::tiles`] for many pixels: of all tiles of three.
+/// [`super::tiles`] for many pixels: of all tiles of two.
 #[target_feature(enable = "avx2")]
 pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8]), put: &Put, out: &mut [u8]) {
     let inputs = (alike.run * lines.len()).next_multiple_of(4);
     let channels = channels.get(..channels.len() / 16 * 16).unwrap_or(channels);
     TURNED.with_borrow_mut(|turned| {
         turned.clear();
-        for weights in weights.chunks(2 * inputs * PAIRS).take(channels.len().div_ceil(16 * PAIRS)) {
-            turn(weights, 2 * inputs, turned);
+        let (pairs, mut of) = (channels.len() / 16, fours(weights, inputs, channels));
+        for first in (0..pairs).step_by(PAIRS) {
+            turn(core::array::from_fn(|pair| of(first + pair).filter(|_| first + pair < pairs)), inputs, turned);
         }
     });
     let (vectors, whole) = (inputs.div_ceil(16), alike.tiles * PIXELS / AT_ONCE);
@@ -39,12 +40,12 @@ pub fn tiles(lines: &[&[u8]], alike: &Alike, (weights, channels): (&[u8], &[u8])
                 make(columns, (lines, alike), (turned, inputs / 2), channels, pixel(block * AT_ONCE), out);
             }
         });
-        if whole * AT_ONCE < alike.tiles * PIXELS {
-            TILE.with_borrow_mut(|columns| {
-                columns.resize(vectors, [_mm256_setzero_si256(); PIXELS]);
-                make(columns, (lines, alike), (turned, inputs / 2), channels, pixel(whole * AT_ONCE), out);
-            });
-        }
+        TILE.with_borrow_mut(|columns| {
+            columns.resize(vectors, [_mm256_setzero_si256(); PIXELS]);
+            for tile in whole * AT_ONCE / PIXELS..alike.tiles {
+                make(columns, (lines, alike), (turned, inputs / 2), channels, pixel(tile * PIXELS), out);
+            }
+        });
     });
 }
 
@@ -61,20 +62,18 @@ struct Place<'p> {
 
 /// Turns the weights of [`PAIRS`] pairs round, or of fewer: for every two inputs a word of each channel.
 #[target_feature(enable = "avx2")]
-fn turn(weights: &[u8], block: usize, turned: &mut Vec<Lanes>) {
-    let mut at = 0;
-    while at < block {
+fn turn(pairs: [Option<Pair<'_>>; PAIRS], inputs: usize, turned: &mut Vec<Lanes>) {
+    for index in 0..inputs.div_ceil(16) {
         let mut rows = [_mm256_setzero_si256(); CHANNELS];
-        for (rows, weights) in rows.as_chunks_mut::<2>().0.iter_mut().zip(weights.chunks_exact(block)) {
-            let weights = weights.get(at..).unwrap_or_default();
-            let w = weights.first_chunk().map_or_else(|| load_some(weights), |w| load(w));
+        for (rows, pair) in rows.as_chunks_mut::<2>().0.iter_mut().zip(&pairs) {
+            let Some(pair) = pair else { continue };
+            let w = sixteen_of(pair, index);
             let a = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w));
             // (256·b + a) >> 8 is b, or one less if a is negative.
             let b = _mm256_sub_epi16(_mm256_srai_epi16::<8>(w), _mm256_srai_epi16::<15>(a));
             *rows = [a, b];
         }
         turned.extend_from_slice(&transposed(rows));
-        at += 32;
     }
 }
 
@@ -105,7 +104,7 @@ fn make<const P: usize>(
 ) {
     WINDOW.with_borrow_mut(|window| {
         for slot in 0..P {
-            fill(columns, slot, lines, (place.pixel + slot, alike), window);
+            fill(columns, slot, lines, ((place.pixel + slot) * alike.distance, alike), window);
         }
     });
     let vnni = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vnni");

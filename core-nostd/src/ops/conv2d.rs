@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use carafe_cpu::{FAST, FAST_QUADS, FAST_WINOGRAD, HELIUM};
 
-use super::convolution::{ConvRecord, PAIRS};
+use super::convolution::{ConvRecord, FOURS, PAIRS};
 use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, WINOGRAD, need_plain, takes_fast, takes_tiles};
 use super::plain::Plain;
 use super::window::Weights;
@@ -27,7 +27,7 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
                 if A::ID != Native::ID || LOOPS & loops == 0 { 0 } else { scratch(node, weights, r) }
             };
             let maps = of(WINOGRAD, |node, _, r| winograd::most(node, r));
-            maps.max(of(TILES | ALONE, tile::scratch)) + of(SIMPLE, quads::scratch) + of(WIDE, product::scratch)
+            maps.max(of(TILES, tile::scratch)) + of(SIMPLE, quads::scratch) + of(WIDE, product::scratch)
         })
     }
 
@@ -35,10 +35,10 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
         let r: ConvRecord = node.fields()?;
         let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
         // Of other packings, whether a loop takes scratch is not known without the rest.
-        if of(SIMPLE | WIDE) && r.packing != PAIRS {
+        if of(SIMPLE | WIDE) && r.packing != PAIRS && r.packing != FOURS {
             return Self::check(node);
         }
-        Ok(r.need(of(TILES | ALONE | WINOGRAD) && tile::takes(node, &r)))
+        Ok(r.need(of(TILES | WINOGRAD) && tile::takes(node, &r)))
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {
@@ -83,11 +83,20 @@ fn fast<const LOOPS: u16>(cx: &mut Cx<'_>, (y0, y1): (u16, u16)) -> Option<usize
         product::produce(cx, (y0, y1), &r, &weights, channels)?;
         return Some(all);
     }
-    if takes_tiles(LOOPS) && carafe_cpu::takes(channels) && tile::serves(cx, &weights, &r) {
+    if LOOPS & ALONE != 0 && FAST && takes(&weights, channels) && tile::is_alone(node, &r) {
+        tile::alone::<LOOPS>(cx, y0, &r, (weights.bytes, channels))?;
+        return Some(all & !1);
+    }
+    if takes_tiles(LOOPS) && takes(&weights, channels) && tile::serves(cx, &weights, &r) {
         tile::produce::<LOOPS>(cx, (y0, y1), &r, (&weights, channels))?;
         return Some(all & !1);
     }
     Some(0)
+}
+
+/// True if fast loops take them where they lie.
+fn takes(weights: &Weights<'_>, channels: &[u8]) -> bool {
+    carafe_cpu::takes(weights.bytes) && carafe_cpu::takes(channels)
 }
 
 /// Makes rows `y0..y1`, all channels but the first `made`.

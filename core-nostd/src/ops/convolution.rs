@@ -30,9 +30,9 @@ record! {
         hi: i8,
         /// Shift of the requantization, if the arithmetic has one per node.
         shift: i8,
-        /// How weights are packed: [`PLAIN`], [`PAIRS`], [`QUADS`] or [`COLUMNS`]. Depthwise: [`PLAIN`] or [`QUADS`], of which
-        /// either is `[KH, KW, O]` (for the latter less scratch is planned, as cores take that have no better loop), or
-        /// [`WORDS`].
+        /// How weights are packed: [`PLAIN`], [`PAIRS`], [`FOURS`], [`QUADS`] or [`COLUMNS`]. Depthwise: [`PLAIN`] or
+        /// [`QUADS`], of which either is `[KH, KW, O]` (for the latter less scratch is planned, as cores take that have no
+        /// better loop), or [`WORDS`].
         packing: u8,
         /// Byte of the weights among the constants; channel parameters follow ([`Node::layer`]).
         weights: u32,
@@ -46,6 +46,11 @@ pub const PLAIN: u8 = 0;
 /// odd number of channels the last one is plain. The inputs of a channel are filled up to a multiple of 4 with zeros, and
 /// stand in the order of [`carafe_cpu::place`]. (1 was the same in another order; blobs that have it are refused.)
 pub const PAIRS: u8 = 5;
+
+/// As [`PAIRS`], three halfwords for four channels ([`carafe_cpu::Pair`]): `[O / 4, KH·KW·I / 2, 2, 2, 2]`, which
+/// are pair, input and channel; two halfwords are there, and a third is made of them. Of what is left, two channels are a pair,
+/// and an odd one is plain.
+pub const FOURS: u8 = 6;
 
 /// As [`PAIRS`], two inputs of two channels in a word ([`carafe_cpu::Quads`]): `[O / 2, KH·KW·I / 2, 2, 2]`, each weight plus
 /// 128; none is −128. Of an operand of u8, 128 is taken.

@@ -6,7 +6,7 @@ use super::add::AddRecord;
 use super::convolution::{ConvRecord, WORDS};
 use super::dense::DenseRecord;
 use super::window::Weights;
-use super::{COLUMNS, PAIRS, QUADS, gather, pixelwise, product, quads, slide, sliding, tile, winograd};
+use super::{COLUMNS, FOURS, PAIRS, QUADS, gather, pixelwise, product, quads, slide, sliding, tile, winograd};
 use crate::arithmetic::{Arithmetic, Native};
 use crate::{Node, OpCode};
 
@@ -27,14 +27,14 @@ pub(super) const STREAM: u16 = 16;
 pub(super) const SIMPLE: u16 = 32;
 /// All of weights that are plain, in columns or words: those of Helium.
 pub(super) const WIDE: u16 = 64;
-/// Depthwise convolutions over planes whose rows are few pixels.
+/// Depthwise convolutions over planes whose rows are few pixels; others as tiles whose lines are copied.
 pub(super) const NARROW: u16 = 128;
 
 /// The last channel of an odd number, whose weights are plain.
 pub(super) const ODD: u16 = 1 << 8;
 /// Weights that are plain, or in columns.
 pub(super) const ROWS: u16 = 1 << 9;
-/// Weights in pairs.
+/// Weights in pairs, or in fours.
 pub(super) const PAIRED: u16 = 1 << 10;
 /// Weights in quads.
 pub(super) const QUADRUPLED: u16 = 1 << 11;
@@ -49,9 +49,9 @@ pub(super) const BOUNDED: u16 = 1 << 15;
 /// Convolutions by maps of two rows; where there is no loop for these, by tiles.
 pub(super) const WINOGRAD: u16 = 1 << 14;
 
-/// True if some of `loops` are tiles, or one pixel alone.
+/// True if some of `loops` are tiles.
 pub(super) const fn takes_tiles(loops: u16) -> bool {
-    loops & (TILES | ALONE) != 0 || loops & WINOGRAD != 0 && !FAST_WINOGRAD
+    loops & TILES != 0 || loops & WINOGRAD != 0 && !FAST_WINOGRAD
 }
 
 /// True if some of `loops` are faster on this core than the plain one.
@@ -128,7 +128,7 @@ pub fn maps(node: &Node<'_>, scratch: u32) -> usize {
 /// What the plain loop reads of weights so packed.
 fn read(packing: u8) -> u16 {
     match packing {
-        PAIRS => PAIRED,
+        PAIRS | FOURS => PAIRED,
         QUADS => QUADRUPLED,
         COLUMNS => GROUPED | ROWS,
         _ => ROWS,
@@ -152,8 +152,9 @@ fn convolution(node: &Node<'_>, scratch: usize) -> Option<u16> {
     let (weights, _) = Weights::of(node, place, r.windows().taps(), node.in0.c, Native::CHANNEL).ok()?;
     let takes = match () {
         () if aligned && winograd::fits(node, &r, scratch) => odd | WINOGRAD,
+        () if aligned && tile::is_alone(node, &r) => odd | ALONE,
         () if aligned && tile::fits(node, &weights, &r, scratch) => {
-            odd | if tile::is_alone(node, &r) { ALONE } else { TILES }
+            odd | TILES | if tile::copies(node, &r) { NARROW } else { 0 }
         }
         () if aligned && quads::fits(node, &weights, &r, scratch) => odd | SIMPLE,
         () if aligned && product::fits(node, &weights, &r, scratch) => WIDE,

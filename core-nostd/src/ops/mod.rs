@@ -35,7 +35,7 @@ pub use add::{Add, AddRecord};
 pub use carafe_cpu::place;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
-pub use convolution::{COLUMNS, ConvRecord, PAIRS, PLAIN, QUADS, WORDS};
+pub use convolution::{COLUMNS, ConvRecord, FOURS, PAIRS, PLAIN, QUADS, WORDS};
 pub use dense::{Dense, DenseRecord};
 pub use depthwise::DepthwiseConv2d;
 pub use history::History;

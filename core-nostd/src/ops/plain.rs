@@ -77,40 +77,54 @@ fn accumulate<const LOOPS: u16>(
 ) -> Option<()> {
     let unsigned = LOOPS & BYTES != 0 && x.unsigned();
     let (pairs, quads) = (reads_pairs(LOOPS) && weights.pairs(), reads_quads(LOOPS) && weights.quads());
+    let fours = reads_pairs(LOOPS) && weights.fours();
     let (first, length) = (taps.first * usize::from(x.c), taps.count * usize::from(x.c));
-    for acc in acc.chunks_mut(2) {
-        let less = if quads && unsigned { 128 } else { 0 };
-        let scaled = |[a, b]: [i32; 2]| [a, b].map(|sum| sum.wrapping_mul(i32::from(x.zero()) - less));
-        // The last of an odd number is plain.
-        let sums = if quads && acc.len() == 2 {
-            let w = weights.bytes.get(..2 * weights.per_channel)?;
-            match taps.pixels {
-                None => scaled(carafe_cpu::sum_quads(w, first, length)),
-                Some(pixels) => carafe_cpu::dot_quads(pixels.get(..length)?, w, first, unsigned),
-            }
-        } else if pairs && acc.len() == 2 {
-            let w = weights.bytes;
-            match taps.pixels {
-                None => scaled(carafe_cpu::sum_pairs(w, first, length)),
-                Some(pixels) if unsigned => carafe_cpu::dot_pairs_u8(pixels.get(..length)?, w, first),
-                Some(pixels) => carafe_cpu::dot_pairs(pixels.get(..length)?, w, first),
-            }
-        } else if reads_rows(LOOPS) {
-            let w0 = weights.bytes.get(first..)?.get(..length)?;
-            let w1 =
-                if acc.len() < 2 { w0 } else { weights.bytes.get(weights.per_channel + first..)?.get(..length)? };
-            match taps.pixels {
-                None => scaled([w0, w1].map(carafe_cpu::sum)),
-                Some(pixels) if unsigned => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),
-                Some(pixels) => carafe_cpu::dot(pixels.get(..length)?, [w0, w1]),
-            }
+    let less = if quads && unsigned { 128 } else { 0 };
+    let scaled = |sum: i32| sum.wrapping_mul(i32::from(x.zero()) - less);
+    let mut acc = acc;
+    while !acc.is_empty() {
+        // Four share their weights, or two, of as many as there are; the last of an odd number is plain.
+        let many = if fours && acc.len() >= 4 { 4 } else { acc.len().min(2) };
+        let (those, others) = acc.split_at_mut_checked(many)?;
+        let w = weights.bytes;
+        let mut sums = [0; 4];
+        if many == 4 {
+            sums = match taps.pixels {
+                None => carafe_cpu::sum_fours(w, first, length).map(scaled),
+                Some(pixels) if unsigned => carafe_cpu::dot_fours_u8(pixels.get(..length)?, w, first),
+                Some(pixels) => carafe_cpu::dot_fours(pixels.get(..length)?, w, first),
+            };
         } else {
-            return None;
-        };
-        for (acc, sum) in acc.iter_mut().zip(sums) {
+            let [a, b] = if quads && many == 2 {
+                let w = w.get(..2 * weights.per_channel)?;
+                match taps.pixels {
+                    None => carafe_cpu::sum_quads(w, first, length).map(scaled),
+                    Some(pixels) => carafe_cpu::dot_quads(pixels.get(..length)?, w, first, unsigned),
+                }
+            } else if pairs && many == 2 {
+                match taps.pixels {
+                    None => carafe_cpu::sum_pairs(w, first, length).map(scaled),
+                    Some(pixels) if unsigned => carafe_cpu::dot_pairs_u8(pixels.get(..length)?, w, first),
+                    Some(pixels) => carafe_cpu::dot_pairs(pixels.get(..length)?, w, first),
+                }
+            } else if reads_rows(LOOPS) {
+                let w0 = w.get(first..)?.get(..length)?;
+                let w1 = if many < 2 { w0 } else { w.get(weights.per_channel + first..)?.get(..length)? };
+                match taps.pixels {
+                    None => [w0, w1].map(carafe_cpu::sum).map(scaled),
+                    Some(pixels) if unsigned => [w0, w1].map(|w| carafe_cpu::dot_u8(pixels, w)),
+                    Some(pixels) => carafe_cpu::dot(pixels.get(..length)?, [w0, w1]),
+                }
+            } else {
+                return None;
+            };
+            (sums[0], sums[1]) = (a, b);
+        }
+        for (acc, sum) in those.iter_mut().zip(sums) {
             *acc = acc.wrapping_add(sum);
         }
-        weights = weights.skip(2);
+        weights = weights.skip(many);
+        acc = others;
     }
     Some(())
 }

@@ -304,7 +304,7 @@ fn produce(
     let (plan, r) = (source.plan, source.r);
     let mut put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
     for oy in y0..y1 {
-        let [at, next, _] = &mut put.at;
+        let [at, next] = &mut put.at;
         *at = cx.out.byte(oy)?;
         *next = *at + cx.out.pixel_stride();
         let mut pair = Pair { oy, pixels: 2, first: -i32::from(r.pad_left), again: false };

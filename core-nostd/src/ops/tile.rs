@@ -1,10 +1,10 @@
-//! Convolutions as matrix products: the windows of three pixels become columns of int16 in the scratch memory, and all
+//! Convolutions as matrix products: the windows of two pixels become columns of int16 in the scratch memory, and all
 //! channels are made of them at once.
 
 use carafe_cpu::{Alike, FAST, PIXELS, Put, TAPS, Taps, Work};
 
-use super::convolution::{ConvRecord, PAIRS};
-use super::loops::{ALONE, BOUNDED, takes_tiles};
+use super::convolution::{ConvRecord, FOURS, PAIRS};
+use super::loops::{BOUNDED, NARROW};
 use super::window::{Weights, Windows};
 use crate::{Cx, Node, Rows, TensorInfo};
 
@@ -16,8 +16,9 @@ pub(super) fn scratch(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord) ->
         return 0;
     }
     let lines = 4 * usize::from(r.kernel_h);
-    let (windows, padded) = (windows(&node.in0, weights, r), usize::from(r.kernel_h) * padded_line(node, r));
-    (lines + 2 * PIXELS * weights.per_channel + windows + padded + 4) as u32
+    let (windows, padded) = (windows(&node.in0, weights, r), padded_lines(node, r) * padded_line(node, r));
+    // Wherever it begins, words are as many as there would be.
+    ((lines + 2 * PIXELS * weights.per_channel + windows + padded).next_multiple_of(4) + 4) as u32
 }
 
 /// Bytes of padded lines that are worth copying, so that no window of a narrow row reaches into the padding.
@@ -31,6 +32,21 @@ fn padded_line(node: &Node<'_>, r: &ConvRecord) -> usize {
     let fits = line.saturating_mul(usize::from(r.kernel_h)) <= ENOUGH && r.pad_left < r.kernel_w;
     let padded = r.kernel_w > 1 && r.dilation_w == 1 && x.pixel_stride == x.c && y.w > 1;
     if padded && fits { line } else { 0 }
+}
+
+/// True if lines are copied.
+pub(super) fn copies(node: &Node<'_>, r: &ConvRecord) -> bool {
+    padded_line(node, r) > 0
+}
+
+/// True if tiles are two pixels one below the other, where lines are copied: of a row of an odd number, one would be alone.
+fn is_stacked(node: &Node<'_>, r: &ConvRecord) -> bool {
+    node.out.w % 2 == 1 && r.dilation_h == 1 && r.stride_h <= r.kernel_h
+}
+
+/// Padded lines that are there at once.
+fn padded_lines(node: &Node<'_>, r: &ConvRecord) -> usize {
+    usize::from(r.kernel_h) + if is_stacked(node, r) { usize::from(r.stride_h) } else { 0 }
 }
 
 /// Copies a line of the operand between its padding.
@@ -51,7 +67,7 @@ fn pad_line(to: &mut [u8], line: Option<&[u8]>, before: usize, zero: u8) -> Opti
 
 /// True if [`produce`] takes scratch.
 pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
-    r.packing == PAIRS && node.out.c >= 2 && usize::from(r.kernel_h) <= TAPS && r.shift >= 0
+    r.packing == FOURS && node.out.c >= 2 && usize::from(r.kernel_h) <= TAPS && r.shift >= 0
 }
 
 /// Bytes of windows: none where every tap comes in words, one for the border where every line does.
@@ -67,7 +83,7 @@ fn windows(x: &TensorInfo, weights: &Weights<'_>, r: &ConvRecord) -> usize {
 
 /// True if [`produce`] makes this step.
 pub(super) fn serves(cx: &Cx<'_>, weights: &Weights<'_>, r: &ConvRecord) -> bool {
-    FAST && carafe_cpu::takes(weights.bytes) && fits(cx.node, weights, r, cx.scratch.len())
+    FAST && fits(cx.node, weights, r, cx.scratch.len())
 }
 
 /// True if [`produce`] makes this node with so many bytes of scratch.
@@ -76,11 +92,26 @@ pub(super) fn fits(node: &Node<'_>, weights: &Weights<'_>, r: &ConvRecord, bytes
     scratch > 0 && bytes >= scratch
 }
 
-/// True of one pixel of words, with one tap: a dense layer.
+/// True of one pixel of words, with one tap: a dense layer, and packed as those are.
 pub(super) fn is_alone(node: &Node<'_>, r: &ConvRecord) -> bool {
     let (x, y, windows) = (&node.in0, &node.out, r.windows());
     let one = (windows.taps(), windows.pad) == (1, [0; 2]) && (x.h, x.w, y.h, y.w) == (1, 1, 1, 1);
-    one && in_words(x) && !x.unsigned()
+    one && in_words(x) && !x.unsigned() && r.packing == PAIRS && r.shift >= 0
+}
+
+/// Makes the pixel of a row that is alone, but for the last channel of an odd number.
+#[inline]
+pub(super) fn alone<const LOOPS: u16>(
+    cx: &mut Cx<'_>,
+    y0: u16,
+    r: &ConvRecord,
+    (weights, channels): (&[u8], &[u8]),
+) -> Option<()> {
+    let put = Put { zero_point: cx.node.out.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
+    let out = cx.out.row(y0)?.get_mut(..usize::from(cx.node.out.c) & !1)?;
+    carafe_cpu::dense(cx.inputs[0].row(y0)?, weights, channels, &put, out)?;
+    cut::<LOOPS>(r, out);
+    Some(())
 }
 
 /// What a column is made of.
@@ -88,7 +119,7 @@ struct Columns<'a> {
     x: &'a TensorInfo,
     rows: &'a Rows<'a>,
     windows: Windows,
-    /// Two inputs a word, those of the three pixels in turn.
+    /// Two inputs a word, those of the two pixels in turn.
     words: &'a mut [u32],
     /// The bytes of windows, if pixels do not come in words.
     window: &'a mut [u8],
@@ -149,19 +180,10 @@ pub(super) fn produce<const LOOPS: u16>(
     let windows = r.windows();
     let made = usize::from(y.c) & !1;
     let put = Put { zero_point: y.zero_point, shift: r.shift as u8, at: [0; PIXELS] };
-    if LOOPS & ALONE != 0 && is_alone(cx.node, r) {
-        let out = cx.out.row(y0)?.get_mut(..made)?;
-        carafe_cpu::dense(rows.row(y0)?, weights.bytes, channels, &put, out)?;
-        cut::<LOOPS>(r, out);
-        return Some(());
-    }
-    if !takes_tiles(LOOPS & !ALONE) {
-        return None;
-    }
     let (list, words) = carafe_cpu::words(cx.scratch).split_at_mut_checked(usize::from(r.kernel_h))?;
     let (column, rest) = words.split_at_mut_checked(weights.per_channel / 2 * PIXELS)?;
     let (window, padded) = carafe_cpu::bytes(rest).split_at_mut_checked(self::windows(x, weights, r))?;
-    let (line, pixel) = (padded_line(cx.node, r), usize::from(x.c));
+    let (line, pixel) = (if LOOPS & NARROW != 0 { padded_line(cx.node, r) } else { 0 }, usize::from(x.c));
     let joined = rows.contiguous() && r.dilation_w == 1;
     let step = cx.out.pixel_stride();
     // Windows of one tap that lie next to each other do so beyond the ends of rows, if none of them is padding.
@@ -172,21 +194,35 @@ pub(super) fn produce<const LOOPS: u16>(
         unsigned: x.unsigned(),
         zero: x.zero(),
         tiles: 0,
-        twos: 0,
+        odd: false,
         out_step: step,
+        below: None,
     };
+    let stacked = line > 0 && is_stacked(cx.node, r);
     let words = alike.run.is_multiple_of(4);
     let mut columns = Columns { x, rows, windows, words: column, window };
     // Where the first line of a window lies among those that are copied.
     let mut top = 0;
     let mut product = Product::<LOOPS> { r, weights: weights.bytes, channels, made, put, waiting: 0 };
     // First the tiles of pixels whose windows lie inside, many in one go, then the others, which wait in the columns.
+    let mut left = false;
     for alone in [false, true] {
+        if alone && !left {
+            break;
+        }
         let mut oy = y0;
         while oy < y1 {
             let begin = cx.out.byte(oy)?;
-            let end = if flat { rows.rest(oy, y1)?.1 } else { oy + 1 };
-            let width = u32::from(end - oy) * u32::from(y.w);
+            let two = stacked && oy + 1 < y1;
+            let end = match () {
+                () if flat => rows.rest(oy, y1)?.1,
+                () => oy + if two { 2 } else { 1 },
+            };
+            let width = if two { u32::from(y.w) } else { u32::from(end - oy) * u32::from(y.w) };
+            alike.below = match two {
+                true => Some([usize::from(r.stride_h) * line, cx.out.byte(oy + 1)?.checked_sub(begin)?]),
+                false => None,
+            };
             let whole = |ky: u8| words || windows.tap(0, oy, ky, x.h).is_some();
             let (from, count) = match () {
                 () if flat || line > 0 => (0, width),
@@ -198,8 +234,9 @@ pub(super) fn produce<const LOOPS: u16>(
             // What is left over of a row waits with the pixels of its border, if there are some.
             alike = match count == width {
                 true => alike.of(width as usize),
-                false => Alike { tiles: count as usize / PIXELS, twos: 0, ..alike },
+                false => Alike { tiles: count as usize / PIXELS, odd: false, ..alike },
             };
+            left |= alike.pixels() < width as usize;
             if alone {
                 let mut pixel = 0;
                 while pixel < width {
@@ -223,13 +260,15 @@ pub(super) fn produce<const LOOPS: u16>(
                 if line > 0 {
                     // What the window above had is there already: its first lines give way to the new ones.
                     let (all, down) = (r.kernel_h, r.stride_h);
-                    let slides = r.dilation_h == 1 && down < all;
+                    let slides = r.dilation_h == 1 && down < all && !stacked;
                     let first = if slides && oy > y0 { all - down } else { 0 };
+                    // Neither exceeds what a window may have.
+                    let last = if two { all + down } else { all };
                     let place = |ky: u8| {
                         let slot = usize::from(top) + usize::from(ky);
-                        line * slot.checked_sub(usize::from(all)).unwrap_or(slot)
+                        line * if stacked { slot } else { slot.checked_sub(usize::from(all)).unwrap_or(slot) }
                     };
-                    for ky in first..all {
+                    for ky in first..last {
                         let row = match windows.tap(0, oy, ky, x.h) {
                             Some(row) => Some(rows.row(row)?),
                             None => None,
@@ -237,8 +276,10 @@ pub(super) fn produce<const LOOPS: u16>(
                         let to = padded.get_mut(place(ky)..)?.get_mut(..line)?;
                         pad_line(to, row, usize::from(r.pad_left) * pixel, x.zero_point as u8)?;
                     }
+                    // With the line below, if there is one.
+                    let room = place(last - all) - place(0) + line;
                     for ky in 0..all {
-                        taps.push(padded.get(place(ky)..)?.get(..line)?)?;
+                        taps.push(padded.get(place(ky)..)?.get(..room)?)?;
                     }
                     if slides {
                         top = if top < all - down { top + down } else { top - (all - down) };
@@ -258,7 +299,11 @@ pub(super) fn produce<const LOOPS: u16>(
                 carafe_cpu::tiles(&taps, &alike, &mut work, (weights.bytes, channels), &product.put, cx.out.bytes())?;
                 if LOOPS & BOUNDED != 0 && is_bounded(r) {
                     for pixel in 0..alike.pixels() {
-                        product.cut(product.put.at[0] + pixel * step, cx.out.bytes())?;
+                        let at = product.put.at[0] + pixel * step;
+                        product.cut(at, cx.out.bytes())?;
+                        if let Some([_, below]) = alike.below {
+                            product.cut(at + below, cx.out.bytes())?;
+                        }
                     }
                 }
             }

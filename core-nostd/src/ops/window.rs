@@ -117,7 +117,7 @@ impl Windows {
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'m> {
     pub bytes: &'m [u8],
-    /// Bytes of a channel of the result: those of pairs are interleaved, and filled up to a multiple of 4.
+    /// Bytes of a channel of the result: those of fours, pairs and quads are interleaved, and filled up to a multiple of 4.
     pub per_channel: usize,
     /// [`super::PLAIN`], and so on.
     pub packing: u8,
@@ -137,7 +137,9 @@ impl<'m> Weights<'m> {
         // At most 2^16 taps: neither this nor the next product exceeds 32 bits.
         let mut per_channel = (taps as u32).wrapping_mul(u32::from(depth));
         match packing {
-            super::PAIRS | super::QUADS => per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?,
+            super::PAIRS | super::FOURS | super::QUADS => {
+                per_channel = per_channel.checked_next_multiple_of(4).ok_or(Fault::Shape)?
+            }
             super::PLAIN | super::COLUMNS => {}
             _ => return Err(Fault::Field),
         }
@@ -162,7 +164,11 @@ impl<'m> Weights<'m> {
     }
 
     pub fn pairs(&self) -> bool {
-        self.packing == super::PAIRS
+        matches!(self.packing, super::PAIRS | super::FOURS)
+    }
+
+    pub fn fours(&self) -> bool {
+        self.packing == super::FOURS
     }
 
     pub fn quads(&self) -> bool {
@@ -173,7 +179,7 @@ impl<'m> Weights<'m> {
         self.packing == super::COLUMNS
     }
 
-    /// Without the first `channels`, an even number.
+    /// Without the first `channels`, an even number; of fours, a multiple of four, or all but the last of an odd number.
     #[inline]
     pub fn skip(&self, channels: usize) -> Self {
         Self { bytes: self.bytes.get(channels * self.per_channel..).unwrap_or_default(), ..*self }

@@ -2,7 +2,7 @@
 
 use carafe_cpu::{PIXELS, Put, TAPS, Taps, Winograd};
 
-use super::convolution::{ConvRecord, PAIRS};
+use super::convolution::{ConvRecord, FOURS};
 use super::loops::BOUNDED;
 use crate::{Cx, Node};
 
@@ -13,7 +13,7 @@ const CHANNELS: u16 = 8;
 fn describe(node: &Node<'_>, r: &ConvRecord) -> Option<Winograd> {
     let (x, y) = (&node.in0, &node.out);
     let fits = [r.kernel_h, r.kernel_w, r.stride_h, r.stride_w, r.dilation_h, r.dilation_w] == [3, 3, 1, 1, 1, 1]
-        && r.packing == PAIRS
+        && r.packing == FOURS
         && r.shift >= 0
         && !x.unsigned()
         && y.c >= CHANNELS;

@@ -1,6 +1,6 @@
 //! Convolution, depthwise convolution, pooling.
 
-use carafe::ops::{COLUMNS, ConvRecord, PAIRS, PLAIN, PoolRecord, QUADS, WORDS};
+use carafe::ops::{COLUMNS, ConvRecord, FOURS, PAIRS, PLAIN, PoolRecord, QUADS, WORDS};
 use carafe::{OpCode, Window};
 use proptest::prelude::*;
 
@@ -91,12 +91,12 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
             zero_point(),
             bounds(),
             frame(),
-            (prop::sample::select(vec![PLAIN, PAIRS, QUADS, COLUMNS, WORDS]), scratch()),
+            (prop::sample::select(vec![PLAIN, PAIRS, FOURS, FOURS, QUADS, COLUMNS, WORDS]), scratch()),
         )
             .prop_map(
                 |((x, s, channels), weights, parameters, shift, zero_point, bounds, frame, (packing, scratch))| {
                     let weights =
-                        weights.iter().map(|&w: &i8| if packing == QUADS { w.max(-127) } else { w }).collect();
+                        weights.iter().map(|&w: &i8| if packing != PAIRS { w.max(-127) } else { w }).collect();
                     Convolution {
                         x,
                         s,
@@ -115,6 +115,25 @@ fn convolution(depthwise: bool) -> impl Strategy<Value = Convolution> {
     })
 }
 
+/// Convolutions that are made by tiles: rows as they are, narrow ones whose lines are copied, and single pixels.
+fn tiles() -> impl Strategy<Value = Convolution> {
+    (convolution(false), any::<bool>()).prop_map(|(mut c, single)| {
+        (c.packing, c.scratch, c.shift, c.s.dilation) = (FOURS, 16_384, c.shift.max(0), [1; 2]);
+        c.frame.beside_in = [0; 2];
+        if single {
+            c.s = Spatial {
+                kernel: [1; 2],
+                stride: [1; 2],
+                dilation: [1; 2],
+                pad: [0; 2],
+                out: [c.x.hwc[0], c.x.hwc[1]],
+            };
+            c.weights.truncate(c.channels * c.x.hwc[2]);
+        }
+        c
+    })
+}
+
 impl Convolution {
     fn blob(&self, op: OpCode) -> Vec<u8> {
         let mut b = Builder::default();
@@ -123,6 +142,7 @@ impl Convolution {
         let inputs = self.weights.len() / self.channels;
         let (weights, packing) = match self.packing {
             PAIRS if op == OpCode::Conv2d => b.pairs(&self.weights, inputs, &channels),
+            FOURS if op == OpCode::Conv2d => b.fours(&self.weights, inputs, &channels),
             QUADS if op == OpCode::Conv2d => b.quads(&self.weights, inputs, &channels),
             // Depthwise, either packing is the same order.
             QUADS => (b.layer(&self.weights, &channels), QUADS),
@@ -272,7 +292,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn convolutions(c in convolution(false)) {
+    fn convolutions(c in prop_oneof![3 => convolution(false), 1 => tiles()]) {
         let (taps, ic) = (c.s.kernel[0] * c.s.kernel[1], c.x.hwc[2]);
         let want = c.reference(|o, tap, i| c.weights[(o * taps + tap) * ic + i], |_| 0..ic);
         prop_assert_eq!(run(&c.blob(OpCode::Conv2d), std::slice::from_ref(&c.x.data)), Ok(vec![want]));

@@ -64,6 +64,8 @@ pub struct Builder {
     buffers: Vec<(u32, u16)>,
     /// By buffer, where it is not the arena.
     regions: std::collections::BTreeMap<u16, u8>,
+    /// Buffers whose elements are unsigned.
+    unsigned: std::collections::BTreeSet<u16>,
     outputs: Vec<usize>,
     consts: Vec<u8>,
     scratch: u32,
@@ -78,8 +80,18 @@ impl Default for Builder {
 impl Builder {
     pub fn new<A: Arithmetic>() -> Self {
         let (nodes, inputs, buffers) = (vec![], vec![], vec![]);
-        let regions = std::collections::BTreeMap::new();
-        Self { arithmetic: A::ID, nodes, inputs, buffers, regions, outputs: vec![], consts: vec![], scratch: 0 }
+        let (regions, unsigned) = Default::default();
+        Self {
+            arithmetic: A::ID,
+            nodes,
+            inputs,
+            buffers,
+            regions,
+            unsigned,
+            outputs: vec![],
+            consts: vec![],
+            scratch: 0,
+        }
     }
 
     /// Weights and channel parameters; gives the byte of the weights.
@@ -111,6 +123,37 @@ impl Builder {
             }
         }
         (self.layer(&packed, channels), carafe::ops::PAIRS)
+    }
+
+    /// As [`Builder::pairs`], in fours.
+    #[allow(dead_code, reason = "only some of the tests that share this have layers in fours")]
+    pub fn fours(&mut self, weights: &[i8], inputs: usize, channels: &[u8]) -> (u32, u8) {
+        let mut packed = Vec::new();
+        let mut rows: Vec<&[i8]> = weights.chunks(inputs).collect();
+        let padded = inputs.next_multiple_of(4);
+        while let [first, ..] = rows[..] {
+            let many = [1, 2, 2, 4][rows.len().min(4) - 1];
+            let those: Vec<&[i8]> = rows.drain(..many).collect();
+            if many == 1 {
+                packed.extend(first.iter().copied().chain(std::iter::repeat(0)).take(padded));
+                break;
+            }
+            // Each with the next one; of four, one of three halfwords is left to the device, but has to fit.
+            let both = |row: usize, i: usize| {
+                let of = |row: usize| those[row].get(carafe::ops::place(i)).copied().map_or(0, i32::from);
+                i16::try_from(256 * of(row + 1) + of(row))
+            };
+            if !(0..many - 1).all(|row| (0..padded).all(|i| both(row, i).is_ok())) {
+                return (self.layer(weights, channels), carafe::ops::PLAIN);
+            }
+            for (i, row) in (0..padded / 2).flat_map(|i| (0..many).step_by(2).map(move |row| (i, row))) {
+                let more = if many == 4 && row == 0 { 128 } else { 0 };
+                for i in [2 * i, 2 * i + 1] {
+                    packed.extend((both(row, i).unwrap() + more).to_le_bytes().map(|b| b as i8));
+                }
+            }
+        }
+        (self.layer(&packed, channels), carafe::ops::FOURS)
     }
 
     /// As [`Builder::pairs`], two inputs of two channels in a word, where no weight is −128.
@@ -164,6 +207,12 @@ impl Builder {
     #[allow(dead_code, reason = "only some of the tests that share this have regions")]
     pub fn region(&mut self, place: &Place, region: u8) {
         self.regions.insert(place.buffer, region);
+    }
+
+    /// Makes the elements of a tensor unsigned.
+    #[allow(dead_code, reason = "only some of the tests that share this have such tensors")]
+    pub fn unsigned(&mut self, place: &Place) {
+        self.unsigned.insert(place.buffer);
     }
 
     pub fn input(&mut self, place: Place) -> From {
@@ -243,7 +292,7 @@ impl Builder {
             pixel_stride: p.pixel_stride as u16,
             offset: p.offset,
             zero_point: p.zero_point,
-            kind: p.lead << 1,
+            kind: p.lead << 1 | u8::from(self.unsigned.contains(&p.buffer)),
         };
         let io = |t: usize| {
             let [h, w, c] = places[t].hwc.map(|x| x as u16);

@@ -63,6 +63,8 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
     let mut shift = n.one(&[0, 0, 0, 1, 3, -2]);
     b.scratch(n.one(&[0, 500, 3000, 12_000, 12_000, 12_000]));
     let (zx, zy) = (n.next() as i8, n.next() as i8);
+    // Pixels of a camera.
+    let unsigned = kind == OpCode::Conv2d && n.below(5) == 0;
     let (x, y, fields, band) = if kind == OpCode::Dense {
         let (k, out) = (n.one(&[1, 3, 4, 8, 20, 36, 64]), 1 + n.below(13));
         let (weights, channels) = (n.weights(k * out), n.channels(out, k));
@@ -102,7 +104,9 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
         let (weights, packing) = if depthwise {
             (b.layer(&weights, &channels), PLAIN)
         } else {
-            b.pairs(&weights, kh * kw * depth, &channels)
+            // One pixel alone is a dense layer.
+            let alone = (kh, kw, h, w, pt, pl) == (1, 1, 1, 1, 0, 0) && c % 4 == 0 && !unsigned;
+            if alone { b.pairs(&weights, c, &channels) } else { b.fours(&weights, kh * kw * depth, &channels) }
         };
         let [kernel_h, kernel_w, stride_h, stride_w] = [kh, kw, sh, sw].map(|x| x as u8);
         let [dilation_h, dilation_w, pad_top, pad_left] = [dh, dw, pt, pl].map(|x| x as u8);
@@ -125,10 +129,16 @@ fn layer(kind: OpCode, n: &mut Random) -> Vec<u8> {
     };
     // Slices of wider pixels, at odd places.
     let beside = n.one(&[0, 0, 1, 3]);
-    let place = b.slice(x, zx, 0, x[2] + beside, beside / 2);
     let whole = b.alone(x, zx, 0);
-    let input = b.input(whole);
-    let operand = b.copy(input, place, 1);
+    let operand = if unsigned {
+        // Read where they come in.
+        b.unsigned(&whole);
+        b.input(whole)
+    } else {
+        let place = b.slice(x, zx, 0, x[2] + beside, beside / 2);
+        let input = b.input(whole);
+        b.copy(input, place, 1)
+    };
     let place = b.slice(y, zy, 0, y[2] + beside, beside / 2);
     let made = b.node(kind, fields, &[operand], place, band);
     let whole = b.alone(y, zy, 0);

@@ -1,5 +1,5 @@
 //! The runtime with the ops of MLPerf Tiny's image classification model, as `include_model!` names them: proven, with the
-//! loops that it finds them to take, which are maps of two rows, tiles, and one pixel alone, of weights in pairs, and no bounds.
+//! loops that it finds them to take, which are maps of two rows, tiles, and one pixel alone, of weights in fours and pairs, and no bounds.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,7 @@
 //! The loops in portable Rust.
 
 use super::{SUMS, Winograd};
+use crate::pairs::Pair;
 use crate::put::Put;
 use crate::taps::Taps;
 
@@ -18,9 +19,9 @@ pub fn winograd(
     for (m, map) in maps.chunks_mut(w.map()).take(rows.div_ceil(2)).enumerate() {
         fill_map(map, lines.slices().get(2 * m..)?.get(..4)?, w)?;
     }
-    let blocks = weights.chunks_exact(18 * w.inputs).zip(channels.as_chunks::<16>().0);
-    for (pair, (weights, channels)) in blocks.enumerate() {
-        fill_kernels(kernels, weights, w)?;
+    let parameters = channels.as_chunks::<16>().0;
+    for (pair, channels) in parameters.iter().enumerate() {
+        fill_kernels(kernels, &Pair::of_fours(weights, 9 * w.inputs, parameters.len(), pair)?, w)?;
         let parameters = channels.split_at(8);
         for row in 0..rows {
             let map = maps.get(row / 2 * w.map()..)?;
@@ -84,18 +85,16 @@ fn fill_map(map: &mut [u32], lines: &[&[u8]], w: &Winograd) -> Option<()> {
 }
 
 /// For every two inputs, sum, and column of the kernel, a word of either channel.
-fn fill_kernels(kernels: &mut [u32], weights: &[u8], w: &Winograd) -> Option<()> {
-    let words = weights.as_chunks::<4>().0;
+fn fill_kernels(kernels: &mut [u32], weights: &Pair<'_>, w: &Winograd) -> Option<()> {
     let twos = w.inputs / 2;
     for column in 0..3 {
         for two in 0..twos {
-            let word = |row: usize| words.get((3 * row + column) * twos + two).map(|&word| u32::from_le_bytes(word));
+            let word = |row: usize| weights.word((3 * row + column) * twos + two);
             let g = [word(0)?, word(1)?, word(2)?];
             for channel in 0..2 {
-                let of = |word: u32| {
-                    let a = crate::halves(i16::from(word as i8), i16::from((word >> 16) as i8));
-                    let b = minus(word, a);
-                    if channel == 0 { a } else { crate::halves((b as i16) >> 8, ((b >> 16) as i16) >> 8) }
+                let of = |word: [[i32; 2]; 2]| {
+                    let [first, second] = word.map(|[whole, a]| if channel == 0 { a } else { (whole - a) >> 8 });
+                    crate::halves(first as i16, second as i16)
                 };
                 let [g0, g1, g2] = g.map(of);
                 let outer = plus(g0, g2);
