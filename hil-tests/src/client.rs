@@ -59,7 +59,7 @@ pub struct Ran {
     pub rows: Vec<RowRecord>,
 }
 
-/// After so long without an answer, a request is sent again; twice as long the next time.
+/// After so long without an answer, a request is sent again; twice as long after that.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// After word of a broken frame it is sent again so soon; not at once, for the frame may have been another's.
 const IMPATIENCE: Duration = Duration::from_millis(20);
@@ -140,14 +140,18 @@ impl<T: Transport> Client<T> {
         loop {
             self.transport.send(&room[from..=length]).map_err(|_| self.lost(during))?;
             from = 0;
-            if self.await_answer(during, deadline.min(Instant::now() + patience), on_row)? {
+            let until = Instant::now() + patience;
+            if self.await_answer(during, deadline.min(until), on_row)? {
                 break;
             }
             if Instant::now() >= deadline {
                 return Err(Error::Timeout { board: self.board.clone(), during, limit });
             }
             self.resent += 1;
-            patience *= 2;
+            // Word of a broken frame says nothing of how long answers take.
+            if Instant::now() >= until {
+                patience *= 2;
+            }
         }
         let confused = || Error::Confused { board: self.board.clone(), during };
         let (_, body) = frame::split(self.inbox.payload()).map_err(|_| confused())?;
