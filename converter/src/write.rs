@@ -191,6 +191,9 @@ fn nodes(model: &Lowered, plan: &Plan) -> Result<Vec<u8>, WriteError> {
         if plan.needs[n].consumes {
             flags |= NodeHeader::REDUCTION;
         }
+        if plan.scratch[n].is_some() {
+            flags |= NodeHeader::SCRATCH;
+        }
         let header = NodeHeader {
             op: node.op.0,
             version: 1,
@@ -201,6 +204,7 @@ fn nodes(model: &Lowered, plan: &Plan) -> Result<Vec<u8>, WriteError> {
         };
         record(&mut records, &header);
         records.extend_from_slice(&node.fields);
+        plan.scratch[n].iter().for_each(|s| record(&mut records, s));
     }
     mark(table + records.len())?;
     offsets.extend_from_slice(&records);

@@ -235,7 +235,7 @@ impl<'r, 'm> Engine<'r, 'm> {
     /// Lends a kernel what its band touches.
     #[inline(never)]
     fn lend<'s>(&'s mut self, need: &Need, band: Band, cx: &mut Cx<'s>) -> Option<()> {
-        let Self { model, counters, memory, state, high_water, .. } = self;
+        let Self { model, counters, memory, high_water, .. } = self;
         let (model, node) = (*model, cx.node);
         // Which rows are there.
         let head = |t: &TensorInfo| get(counters, head(model, t.buffer));
@@ -254,12 +254,10 @@ impl<'r, 'm> Engine<'r, 'm> {
             let b = model.buffer(node.header.accumulator()?)?;
             cx.aux = free.take(range(b.address(), need.aux))?;
         }
-        if need.scratch > 0 {
-            let s = model.segment_record(state.segment())?;
-            // A plan may have less, or none: kernels work with what there is.
-            if s.scratch_length > 0 {
-                cx.scratch = free.take(range(s.scratch_offset, s.scratch_length.min(need.scratch)))?;
-            }
+        // Kernels work with what there is, or without any.
+        if let Some(s) = node.scratch() {
+            let (Band::Produce(y0, _) | Band::Consume(y0, _)) = band;
+            cx.scratch = free.take(range(s.at(y0, node.out.lead), s.length))?;
         }
         // The rows of operands that the band reads; none of what it overwrites.
         let left = free.left();

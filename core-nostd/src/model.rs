@@ -411,9 +411,8 @@ impl<'m> Model<'m> {
         let mut agrees = false;
         let _ = self.visit(n, &mut |node, op, need| {
             let told = (op.need)(node).map_err(Unresolved::Fault)?;
-            let scratch = (told.scratch > 0) == (need.scratch > 0) && told.scratch >= need.scratch;
-            let Need { scratch: bytes, macs, in_place, .. } = *need;
-            agrees = scratch && Need { scratch: bytes, macs, in_place, ..told } == *need;
+            let Need { scratch, macs, in_place, .. } = *need;
+            agrees = Need { scratch, macs, in_place, ..told } == *need;
             Ok(())
         });
         agrees

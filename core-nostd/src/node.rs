@@ -1,6 +1,6 @@
 use core::hint::black_box;
 
-use crate::blob::{NONE, NodeHeader, TensorRecord};
+use crate::blob::{NONE, NodeHeader, ScratchRecord, TensorRecord};
 use crate::record::Record;
 use crate::{Fault, Rows, RowsMut};
 
@@ -143,7 +143,7 @@ pub struct Node<'m> {
     pub id: NodeId,
     /// The front of its record.
     pub header: NodeHeader,
-    /// The fields of its op.
+    /// The fields of its op, and what is behind them.
     pub record: &'m [u8],
     /// The section of constants.
     pub consts: &'m [u8],
@@ -169,6 +169,13 @@ impl<'m> Node<'m> {
     #[inline]
     pub fn fields<R: Record>(&self) -> Result<R, Fault> {
         R::read(self.record).ok_or(Fault::Record)
+    }
+
+    /// Its scratch memory.
+    #[inline]
+    pub fn scratch(&self) -> Option<ScratchRecord> {
+        let has = self.header.flags & NodeHeader::SCRATCH != 0;
+        self.record.last_chunk::<{ ScratchRecord::SIZE }>().filter(|_| has).and_then(|r| ScratchRecord::read(r))
     }
 
     /// Operand `k`.
@@ -282,11 +289,6 @@ pub struct Need {
 }
 
 impl Need {
-    /// Scratch of a node that has been checked: all that the plan has, or none if it takes none.
-    pub const fn planned(takes: bool) -> u32 {
-        if takes { u32::MAX } else { 0 }
-    }
-
     /// An op that makes row y of its result of row y of its operands.
     pub const ELEMENTWISE: Self = Self {
         windows: [Window::SAME; 2],
@@ -320,7 +322,7 @@ pub struct Cx<'a> {
     pub out: RowsMut<'a>,
     /// The operand that `out` holds, if the step is in place.
     pub in_place: Option<u8>,
-    /// Scratch of this step: as much as the plan has for it, at most what the node needs.
+    /// Scratch of this step: as much as the plan has for it.
     pub scratch: &'a mut [u8],
     /// Accumulator.
     pub aux: &'a mut [u8],
@@ -339,8 +341,7 @@ pub trait Kernel {
     fn check(node: &Node<'_>) -> Result<Need, Fault>;
 
     /// What a node needs that has passed [`Kernel::check`], asked at every step: to be overridden where that is known
-    /// without proving the node again. Nobody asks for `in_place` and `macs` then, and scratch may be
-    /// [`Need::planned`]: at the steps of a node that takes any, the plan has its segment's scratch for nothing else.
+    /// without proving the node again. Nobody asks for `in_place`, `macs` and `scratch` then.
     fn need(node: &Node<'_>) -> Result<Need, Fault> {
         Self::check(node)
     }

@@ -248,7 +248,17 @@ impl<'m> Model<'m> {
                     apart(&node.in0) && node.in1.as_ref().is_none_or(apart)
                 }
             };
-        if aux && state && bands && apart { Ok(()) } else { Err(Fault::Placement) }
+        let scratch = match node.scratch() {
+            Some(s) => {
+                let holds = |address: u32| {
+                    let (region, offset) = ((address >> region::BITS) as u8, address & region::MASK as u32);
+                    region != region::STATE && self.region_holds(region, offset, s.length)
+                };
+                s.length != 0 && holds(s.offset) && holds(s.other)
+            }
+            None => h.flags & NodeHeader::SCRATCH == 0,
+        };
+        if aux && state && bands && apart && scratch { Ok(()) } else { Err(Fault::Placement) }
     }
 
     #[inline]
@@ -272,8 +282,6 @@ impl<'m> Model<'m> {
             *why = BlobError::Header;
             return holds(first == self.nodes());
         };
-        let (region, offset) = ((s.scratch_offset >> region::BITS) as u8, s.scratch_offset & region::MASK as u32);
-        holds(s.scratch_length == 0 || self.region_holds(region, offset, s.scratch_length))?;
         holds(s.first == first && s.count != 0 && s.first.checked_add(s.count).is_some())
     }
 

@@ -3,14 +3,20 @@
 #[allow(dead_code, reason = "shared with the tests of kernels, which use all of it")]
 mod support;
 
-use carafe::blob::{CRC_FROM, Header, NodeHeader, SectionEntry, crc32, section};
+use carafe::blob::{CRC_FROM, Header, NodeHeader, ScratchRecord, SectionEntry, crc32, region, section};
 use carafe::record::Record;
 use carafe::{BlobError, Fault, Model, OpCode, RunError, Session};
 use support::{Builder, Place, bytes};
 
 /// Two nodes that copy, the first into a ring.
 fn copies() -> Vec<u8> {
+    copies_beside(0)
+}
+
+/// The same, each with scratch memory, the same for both.
+fn copies_beside(scratch: u32) -> Vec<u8> {
     let mut b = Builder::default();
+    b.scratch(scratch);
     let place = b.alone([6, 2, 3], 0, 0);
     let x = b.input(place);
     let place = b.alone([6, 2, 3], 0, 2);
@@ -64,6 +70,18 @@ fn with_node(blob: &[u8], n: usize, change: impl FnOnce(&mut NodeHeader)) -> Vec
     let mut h = NodeHeader::read(&blob[at..]).unwrap();
     change(&mut h);
     blob[at..at + NodeHeader::SIZE].copy_from_slice(&bytes(&h));
+    mend(&mut blob);
+    blob
+}
+
+/// With the scratch of node 0 changed. It stands in front of node 1.
+fn with_scratch(blob: &[u8], change: impl FnOnce(&mut ScratchRecord)) -> Vec<u8> {
+    let mut blob = blob.to_vec();
+    let nodes = entry(&blob, section::NODES).1.offset as usize;
+    let at = nodes + usize::from(u16::from_le_bytes([blob[nodes + 2], blob[nodes + 3]])) - ScratchRecord::SIZE;
+    let mut s = ScratchRecord::read(&blob[at..]).unwrap();
+    change(&mut s);
+    blob[at..at + ScratchRecord::SIZE].copy_from_slice(&bytes(&s));
     mend(&mut blob);
     blob
 }
@@ -203,6 +221,31 @@ fn nodes() {
     assert_eq!(node(1, |h| h.op = OpCode::Concat.0), bad(1, Fault::Operand));
     // Nobody asks for the output: it would be read before it is made.
     assert_eq!(node(1, |h| h.flags = 0), BlobError::Io { index: 1 });
+}
+
+#[test]
+fn scratch() {
+    let good = copies_beside(20);
+    assert_eq!(end(&good), Ok(()));
+    let bad = BlobError::Node { node: 0, fault: Fault::Placement };
+    let scratch = |change: fn(&mut ScratchRecord)| refused(&with_scratch(&good, change));
+    assert_eq!(scratch(|s| s.length = 0), bad);
+    assert_eq!(scratch(|s| s.length += 1), bad, "it ends behind the arena");
+    assert_eq!(scratch(|s| s.offset += 1), bad);
+    assert_eq!(scratch(|s| s.other += 1), bad);
+    assert_eq!(scratch(|s| s.other = u32::MAX), bad);
+    assert_eq!(scratch(|s| s.offset = 2), bad, "among the row counters");
+    assert_eq!(scratch(|s| s.offset = region::address(region::STATE, 0)), bad, "what outlives the inference");
+    assert_eq!(scratch(|s| s.offset = region::address(region::FAST, 0)), bad, "memory that is not there");
+    let flag = |h: &mut NodeHeader| h.flags |= NodeHeader::SCRATCH;
+    assert_eq!(refused(&with_node(&copies(), 0, flag)), bad, "a record that is too short to tell");
+    // The result of the step itself, of every second row.
+    let result = Model::verify(&good, carafe::ops::ALL).unwrap().buffer(1).unwrap().offset;
+    let stop = Err(RunError::Plan { node: 0 });
+    assert_eq!(end(&with_scratch(&good, |s| (s.offset, s.length) = (result, 12))), stop);
+    assert_eq!(end(&with_scratch(&good, |s| (s.other, s.length, s.mask) = (result, 12, 1))), stop);
+    assert_eq!(end(&with_scratch(&good, |s| (s.other, s.length, s.mask) = (result, 12, 8))), Ok(()));
+    assert_eq!(end(&with_scratch(&good, |s| (s.other, s.length, s.mask) = (result, 12, 0))), Ok(()));
 }
 
 /// Plans whose bounds hold and whose meaning is wrong.

@@ -101,7 +101,7 @@ impl Sample {
             scale: 1.0,
             zero_point: 0,
         };
-        let segment = SegmentRecord { first: 0, count: 1, scratch_offset: 0, scratch_length: 0 };
+        let segment = SegmentRecord { first: 0, count: 1 };
         let mut sections = vec![
             (section::CONSTS, table),
             (section::NODES, nodes),

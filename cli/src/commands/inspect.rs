@@ -79,16 +79,30 @@ struct Op {
     /// Rows that one step makes.
     band: u8,
     segment: u16,
+    /// Memory that its steps work in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scratch: Option<Scratch>,
     /// The op whose result it makes a second time.
     #[serde(skip_serializing_if = "Option::is_none")]
     recomputes: Option<u16>,
 }
 
 #[derive(Serialize)]
+struct Scratch {
+    /// As of buffers.
+    region: u8,
+    offset: u32,
+    /// At steps of which a bit of the first row says so.
+    other_region: u8,
+    other_offset: u32,
+    bytes: u32,
+}
+
+#[derive(Serialize)]
 struct Plan {
     /// Row counters at the front of the arena.
     counter_bytes: usize,
-    /// Scratch of the segment that takes the most.
+    /// Scratch of the op that takes the most.
     scratch_bytes: u32,
     /// Most bytes alive at one tick: no packing of this schedule takes less.
     bound_bytes: u64,
@@ -105,9 +119,9 @@ struct Plan {
 
 #[derive(Serialize)]
 struct Piece {
-    /// `rows` of a buffer, `sums` of an op, `scratch` of a segment.
+    /// `rows` of a buffer, `sums` or `scratch` of an op.
     what: &'static str,
-    /// Which buffer, op or segment.
+    /// Which buffer or op.
     index: u16,
     row: u16,
     offset: u32,
@@ -135,8 +149,7 @@ struct Segment {
     index: u16,
     first_op: u16,
     ops: u16,
-    scratch_region: u8,
-    scratch_offset: u32,
+    /// Scratch of the op that takes the most of them.
     scratch_bytes: u32,
 }
 
@@ -236,6 +249,13 @@ fn op(model: &Model<'_>, memory: &Memory, n: u16, recomputes: Option<u16>) -> Op
         shape: [node.out.h, node.out.w, node.out.c],
         band: node.header.band,
         segment: (0..model.segments()).find(inside).unwrap_or(0),
+        scratch: node.scratch().map(|s| Scratch {
+            region: (s.offset >> region::BITS) as u8,
+            offset: s.offset & region::MASK as u32,
+            other_region: (s.other >> region::BITS) as u8,
+            other_offset: s.other & region::MASK as u32,
+            bytes: s.length,
+        }),
         recomputes,
     })
 }
@@ -284,15 +304,17 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
             last_step: life.map(|l| memory.step(l.1)),
         })
     };
+    let most = |mut nodes: std::ops::Range<u16>| {
+        let scratch = |n: u16| model.node(n).ok()?.scratch();
+        nodes.by_ref().filter_map(scratch).map(|s| s.length).max().unwrap_or(0)
+    };
     let segment = |s: u16| {
         let r = model.segment_record(s)?;
         Some(Segment {
             index: s,
             first_op: r.first,
             ops: r.count,
-            scratch_region: (r.scratch_offset >> region::BITS) as u8,
-            scratch_offset: r.scratch_offset & region::MASK as u32,
-            scratch_bytes: r.scratch_length,
+            scratch_bytes: most(r.first..r.first.saturating_add(r.count)),
         })
     };
     let piece = |u: &Use| {
@@ -305,10 +327,9 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
     };
     let timeline = &memory.timeline;
     let (bound_bytes, peak_tick) = timeline.peak();
-    let scratch = |s: u16| model.segment_record(s).map(|r| r.scratch_length);
     Plan {
         counter_bytes: model.counter_bytes(),
-        scratch_bytes: (0..model.segments()).filter_map(scratch).max().unwrap_or(0),
+        scratch_bytes: most(0..nodes),
         bound_bytes,
         peak_tick,
         ticks: timeline.ticks(),

@@ -43,7 +43,9 @@ impl<'a> Map<'a> {
     pub fn of(model: &Model<'_>, name: &'a str, timeline: &'a Timeline) -> Self {
         let mut by: BTreeMap<Alive, Vec<&Use>> = BTreeMap::new();
         for u in &timeline.uses {
-            by.entry(u.what).or_default().push(u);
+            // Scratch of one op or another looks the same.
+            let what = if matches!(u.what, Alive::Scratch(_)) { Alive::Scratch(0) } else { u.what };
+            by.entry(what).or_default().push(u);
         }
         let mut shapes: Vec<Shape<'_>> = by
             .into_iter()
@@ -110,6 +112,6 @@ fn describe(model: &Model<'_>, what: Alive, uses: &[&Use]) -> (String, String) {
             (label, format!("{}{more}: {kept}, {} bytes", names.join(", "), words::count(bytes)))
         }
         Alive::Sums(n) => (format!("sums {n}"), format!("sums of {}: {} bytes", op(model, n), words::count(most))),
-        Alive::Scratch(s) => (format!("scratch {s}"), format!("scratch of segment {s}: {} bytes", words::count(most))),
+        Alive::Scratch(_) => ("scratch".to_owned(), format!("scratch of steps: {} bytes at most", words::count(most))),
     }
 }

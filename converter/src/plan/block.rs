@@ -11,8 +11,8 @@ pub(super) enum What {
     Group(usize),
     /// Accumulator of a node.
     Aux(usize),
-    /// Scratch of a segment.
-    Scratch(usize),
+    /// Scratch of a node, at one of its places ([`carafe::blob::ScratchRecord::is_other`]).
+    Scratch(usize, bool),
 }
 
 /// When something is needed: from its first tick to its last, both of them included.
@@ -25,6 +25,14 @@ pub(super) const NEVER: Life = (u32::MAX, 0);
 pub(super) fn touch(life: &mut Life, tick: u32) {
     life.0 = life.0.min(tick);
     life.1 = life.1.max(tick);
+}
+
+/// Adds a tick, not before the last one, to lives that are in order.
+pub(super) fn again(lives: &mut Vec<Life>, tick: u32) {
+    match lives.last_mut() {
+        Some(last) if tick <= last.1 + 1 => last.1 = tick,
+        _ => lives.push((tick, tick)),
+    }
 }
 
 /// Bytes of a block that live together.
@@ -48,6 +56,11 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Bytes that are needed now and again.
+    pub fn recurring(what: What, bytes: u64, lives: Vec<Life>) -> Self {
+        Self { what, bytes, rows: 0, cells: vec![Cell { bytes: 0..bytes, lives }] }
+    }
+
     /// Bytes that live together.
     pub fn solid(what: What, bytes: u64, life: Life) -> Self {
         let cells = if life == NEVER { vec![] } else { vec![Cell { bytes: 0..bytes, lives: vec![life] }] };
@@ -74,8 +87,11 @@ impl Block {
         Some((lives().map(|l| l.0).min()?, lives().map(|l| l.1).max()?))
     }
 
-    /// The block as if all of it lived as long as any of it.
+    /// The block as if all of it lived as long as any of it; but for scratch, which is nobody's from step to step.
     pub fn coarse(self) -> Self {
+        if matches!(self.what, What::Scratch(..)) {
+            return self;
+        }
         let life = self.hull().unwrap_or(NEVER);
         Self { rows: self.rows, ..Self::solid(self.what, self.bytes, life) }
     }
@@ -83,7 +99,7 @@ impl Block {
     /// For orders of packing.
     pub fn extent(&self) -> Extent {
         let (first, last) = self.hull().unwrap_or((0, 0));
-        Extent { bytes: self.bytes, first, last }
+        Extent { bytes: self.bytes, first, last, recurring: matches!(self.what, What::Scratch(..)) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! the rows that are read for the last time. What that distance is, between two blocks, does not depend on where the
 //! others lie: it is found once, and packing only adds offsets.
 
-use super::block::{Block, Cell, Life};
+use super::block::{Block, Cell, Life, What};
 
 /// A block that is met, and the forbidden differences of offsets (one's own minus the other's): closed intervals in order.
 pub(super) type Forbidden = (usize, Vec<(i64, i64)>);
@@ -23,7 +23,9 @@ impl Conflicts {
         for (i, a) in blocks.iter().enumerate() {
             for (j, b) in blocks.iter().enumerate().skip(i + 1) {
                 let (Some(sa), Some(sb)) = (&shapes[i], &shapes[j]) else { continue };
-                if !meet(sa.hull, sb.hull) {
+                // Of two nodes, one works after the other.
+                let both_scratch = matches!((a.what, b.what), (What::Scratch(..), What::Scratch(..)));
+                if both_scratch || !meet(sa.hull, sb.hull) {
                     continue;
                 }
                 let forbidden = between(a, b, sb);

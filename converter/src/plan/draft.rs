@@ -25,7 +25,7 @@ impl Draft {
         let mut aux: Vec<Option<Life>> = net.needs.iter().map(|n| (n.aux > 0).then_some(NEVER)).collect();
         let mut scratch = Vec::new();
         let (mut base, mut steps) = (0, 0);
-        for (s, segment) in segments.iter().enumerate() {
+        for segment in &segments {
             let shift = |life: Life| if life == NEVER { NEVER } else { (life.0 + base, life.1 + base) };
             for t in &segment.groups {
                 rings[t.group] = t.ring;
@@ -37,7 +37,10 @@ impl Draft {
                 }
             }
             segment.aux.iter().for_each(|&(n, life)| aux[n] = Some(shift(life)));
-            scratch.extend(segment.scratch.map(|(bytes, life)| Block::solid(What::Scratch(s), bytes, shift(life))));
+            for s in &segment.scratch {
+                let lives = s.lives.iter().map(|&life| shift(life)).collect();
+                scratch.push(Block::recurring(What::Scratch(s.node, s.other), s.bytes, lives));
+            }
             base += segment.length.ticks;
             steps += segment.length.steps;
         }

@@ -1,6 +1,6 @@
 //! Plans none of which is better than another in both, memory and time.
 
-use carafe::blob::{BufferRecord, SegmentRecord};
+use carafe::blob::{BufferRecord, ScratchRecord, SegmentRecord};
 use carafe::record::Record;
 
 use super::FrontierPoint;
@@ -44,13 +44,15 @@ impl<'m> Point<'m> {
 
     fn report(&self, placement: &Placement, chosen: bool) -> FrontierPoint {
         let (buffers, segments) = (self.net.buffers(), self.plan.draft.segments.len());
+        let scratch = self.net.needs.iter().filter(|n| n.scratch > 0).count();
         let [arena, fast, state] = placement.bytes.map(|b| b as u32);
         let cost = self.net.cost();
         FrontierPoint {
             arena_bytes: arena,
             fast_bytes: fast,
             state_bytes: state,
-            table_bytes: (buffers * BufferRecord::SIZE + segments * SegmentRecord::SIZE) as u32,
+            table_bytes: (buffers * BufferRecord::SIZE + segments * SegmentRecord::SIZE + scratch * ScratchRecord::SIZE)
+                as u32,
             instructions: cost.instructions,
             cycles: cost.cycles(),
             chosen,

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use carafe::blob::{BufferRecord, NONE};
+use carafe::blob::{BufferRecord, NONE, ScratchRecord};
 use carafe::offload::PORTS;
 use carafe::{Need, OpCode};
 
@@ -259,8 +259,15 @@ impl<'a> Repack<'a> {
         for (_, o) in &self.model.outputs {
             pieces[home[tensor(self.model, *o)]].touch(last);
         }
-        for (s, segment) in self.plan.segments.iter().enumerate() {
-            let mut scratch = Piece { bytes: u64::from(segment.scratch_length), ..blank.clone() };
+        // Nodes of a segment work one after the other: they share their scratch.
+        let of_nodes = |s: usize| {
+            let of_node = |(n, scratch): (usize, &Option<ScratchRecord>)| {
+                scratch.filter(|_| self.segment_of[n] == s).map_or(0, |scratch| scratch.length)
+            };
+            self.plan.scratch.iter().enumerate().map(of_node).max().unwrap_or(0)
+        };
+        for s in 0..self.plan.segments.len() {
+            let mut scratch = Piece { bytes: u64::from(of_nodes(s)), ..blank.clone() };
             scratch.touch(s);
             pieces.push(scratch);
         }
@@ -288,10 +295,9 @@ impl<'a> Repack<'a> {
         };
         self.plan.buffers = pieces.iter().zip(&offsets).take(of_buffers).map(record).collect();
         self.plan.lives = pieces[..of_buffers].iter().filter_map(|p| p.life.clone()).collect();
-        for (segment, &offset) in self.plan.segments.iter_mut().zip(&offsets[of_buffers..]) {
-            if segment.scratch_length > 0 {
-                segment.scratch_offset = offset as u32;
-            }
+        for (n, scratch) in self.plan.scratch.iter_mut().enumerate() {
+            let offset = offsets[of_buffers + self.segment_of[n]] as u32;
+            scratch.iter_mut().for_each(|s| (s.offset, s.other) = (offset, offset));
         }
         for (placed, &at) in self.plan.tensors.iter_mut().zip(&home) {
             placed.buffer = u16::try_from(at).map_err(|_| PlanError::TooLarge(format!("{of_buffers} buffers")))?;

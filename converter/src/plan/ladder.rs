@@ -37,6 +37,8 @@ enum Change {
     Bands(Vec<usize>, u8),
     /// Kernels of all nodes of the segment get scratch of at most so many bytes.
     Scratch(u32),
+    /// That of one node does.
+    ScratchOf(usize, u32),
 }
 
 impl Change {
@@ -53,6 +55,10 @@ impl Change {
             }
             Self::Scratch(cap) => {
                 (segment.first..segment.end).for_each(|n| net.set_cap(n, *cap));
+                Ok(true)
+            }
+            Self::ScratchOf(n, cap) => {
+                net.set_cap(*n, *cap);
                 Ok(true)
             }
         }
@@ -135,7 +141,7 @@ impl<'m> Ladder<'_, '_, 'm> {
             if bound >= now {
                 return Ok(None);
             }
-            let packed = self.search.pack_again(&net, &self.best, draft, bound);
+            let packed = self.search.pack_smaller(&net, &self.best, draft, bound);
             let lost = net.time().saturating_sub(before);
             Ok((packed.packing.bytes < now).then_some((lost, net, packed)))
         };
@@ -164,6 +170,8 @@ impl<'m> Ladder<'_, '_, 'm> {
         caps.sort_unstable();
         caps.dedup();
         changes.extend(caps.into_iter().map(Change::Scratch));
+        let more = |n: usize| self.net.offers[n].iter().filter(move |&&offer| offer > self.net.needs[n].scratch);
+        changes.extend(nodes().flat_map(|n| more(n).map(move |&offer| Change::ScratchOf(n, offer))));
         let before = self.net.time();
         let walk = |change: Change| {
             let mut net = self.net.clone();

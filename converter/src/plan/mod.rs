@@ -45,7 +45,7 @@ mod unfit;
 mod units;
 mod walk;
 
-use carafe::blob::{BufferRecord, NONE, SegmentRecord, region};
+use carafe::blob::{BufferRecord, NONE, ScratchRecord, SegmentRecord, region};
 use carafe::{Need, OpCode};
 
 use crate::lower::Lowered;
@@ -227,6 +227,8 @@ pub struct Plan {
     pub sinks: Vec<bool>,
     /// By node: buffer of the accumulator, or [`NONE`].
     pub aux: Vec<u16>,
+    /// By node: its scratch memory.
+    pub scratch: Vec<Option<ScratchRecord>>,
     /// By node: what its kernel said.
     pub needs: Vec<Need>,
     /// Bytes of arena.
@@ -324,6 +326,7 @@ fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint
         bands: net.bands.clone(),
         sinks: vec![false; nodes],
         aux: vec![NONE; nodes],
+        scratch: vec![None; nodes],
         needs: net.needs.clone(),
         arena_bytes: main,
         fast_bytes: fast,
@@ -335,13 +338,15 @@ fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint
         frontier,
     };
     let mut buffer_of_group = vec![NONE; storage.groups()];
-    let mut scratch = vec![(0u32, 0u32); best.draft.segments.len()];
     for (block, &address) in best.draft.blocks.iter().zip(&placement.addresses) {
         let (first, last) = block.hull().unwrap_or((0, 0));
         let mut life = Life { tensors: Vec::new(), aux_of: None, first, last };
         match block.what {
-            What::Scratch(s) => {
-                scratch[s] = (address, block.bytes as u32);
+            What::Scratch(n, other) => {
+                // Where it is never at one of them, both are the same.
+                let only = ScratchRecord { offset: address, other: address, length: block.bytes as u32, mask: 1 };
+                let known = plan.scratch[n].get_or_insert(only);
+                *if other { &mut known.other } else { &mut known.offset } = address;
                 continue;
             }
             What::Group(g) => {
@@ -367,9 +372,12 @@ fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint
         let lead = net.demands.get(t).map_or(0, |d| d.lead);
         plan.tensors.push(Placed { buffer, offset: place.offset, pixel_stride: place.pixel_stride, lead });
     }
-    for (segment, (scratch_offset, scratch_length)) in best.draft.segments.iter().zip(scratch) {
+    for segment in &best.draft.segments {
         let (first, count) = (segment.first as u16, (segment.end - segment.first) as u16);
-        plan.segments.push(SegmentRecord { first, count, scratch_offset, scratch_length });
+        plan.segments.push(SegmentRecord { first, count });
+        for s in &segment.scratch {
+            plan.scratch[s.node].iter_mut().for_each(|record| record.mask = s.mask);
+        }
         for n in segment.first..segment.end {
             plan.sinks[n] = net.last_reader[n] >= segment.end;
         }

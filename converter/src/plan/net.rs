@@ -21,8 +21,7 @@ pub(super) struct Net<'a> {
     pub needs: Vec<Need>,
     /// By node: the most scratch that it gets; [`USUAL`]: the least with which it is fast.
     pub caps: Vec<u32>,
-    /// By node: amounts of scratch that its kernel would take, from the least on. The device lends what the segment has to
-    /// each that would take any.
+    /// By node: amounts of scratch that its kernel would take, from the least on.
     pub offers: Vec<Vec<u32>>,
     pub storage: Arc<Storage>,
     pub demands: Vec<Demand>,

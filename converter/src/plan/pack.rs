@@ -23,6 +23,8 @@ pub(super) struct Effort<'a> {
     pub hint: Option<&'a [usize]>,
     /// Good enough.
     pub enough: u64,
+    /// Try more orders.
+    pub patient: bool,
 }
 
 /// Blocks begin at multiples of this, so that word loads of a row are aligned.
@@ -34,6 +36,8 @@ pub(super) struct Extent {
     pub bytes: u64,
     pub first: u32,
     pub last: u32,
+    /// Alive now and again: it may go into what the others leave.
+    pub recurring: bool,
 }
 
 impl Extent {
@@ -42,7 +46,8 @@ impl Extent {
     }
 }
 
-fn order(blocks: &[Extent], strategy: PackStrategy) -> Vec<usize> {
+/// An order of blocks; with `behind`, of those that recur behind the others.
+fn order(blocks: &[Extent], strategy: PackStrategy, behind: bool) -> Vec<usize> {
     let key = |b: &Extent| match strategy {
         PackStrategy::Size | PackStrategy::BestFit => (b.bytes, b.ticks()),
         PackStrategy::Area => (b.bytes.saturating_mul(b.ticks()), b.bytes),
@@ -51,7 +56,7 @@ fn order(blocks: &[Extent], strategy: PackStrategy) -> Vec<usize> {
         PackStrategy::Death => (u64::from(b.last), b.bytes),
     };
     let mut order: Vec<usize> = (0..blocks.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(key(&blocks[i])));
+    order.sort_by_key(|&i| (behind && blocks[i].recurring, std::cmp::Reverse(key(&blocks[i]))));
     order
 }
 
@@ -62,19 +67,22 @@ pub(super) fn pack(blocks: &[Extent], conflicts: &Conflicts, floor: u64, effort:
     let mut packer = Packer { blocks, conflicts, floor, taken: Vec::new(), offsets: vec![None; blocks.len()] };
     let mut best: Option<Packing> = None;
     if let Some(hint) = effort.hint.filter(|h| h.len() == blocks.len()) {
-        best = Some(packer.place(hint.to_vec(), false));
+        best = packer.place(hint.to_vec(), false, u64::MAX);
     }
-    for &strategy in strategies {
+    // What recurs goes into what the others leave; where it is large, it may be better in front. One way or the other is the
+    // same where nothing recurs.
+    let ways = if blocks.iter().any(|b| b.recurring) && effort.patient { &[true, false][..] } else { &[true][..] };
+    for (behind, &strategy) in ways.iter().flat_map(|&behind| strategies.iter().map(move |s| (behind, s))) {
         if best.as_ref().is_some_and(|b| b.bytes <= effort.enough) {
             break;
         }
-        let p = packer.place(order(blocks, strategy), strategy == PackStrategy::BestFit);
-        if best.as_ref().is_none_or(|b| p.bytes < b.bytes) {
-            best = Some(p);
-        }
+        let limit = best.as_ref().map_or(u64::MAX, |b| b.bytes - 1);
+        best = packer.place(order(blocks, strategy, behind), strategy == PackStrategy::BestFit, limit).or(best);
     }
     let mut best = best.unwrap_or(Packing { offsets: Vec::new(), bytes: floor, order: Vec::new() });
     let n = best.order.len();
+    // Those in front, more often than not: what recurs finds its place behind them.
+    let lasting = blocks.iter().filter(|b| !b.recurring).count().max(1);
     // The seed is fixed: the same model gives the same plan.
     let mut seed = 0x2545_F491u32;
     let mut random = |n: usize| {
@@ -89,6 +97,7 @@ pub(super) fn pack(blocks: &[Extent], conflicts: &Conflicts, floor: u64, effort:
         }
         let mut trial = best.order.clone();
         if turn % 2 == 0 {
+            let n = if turn % 8 == 6 { n } else { lasting };
             trial.swap(random(n), random(n));
         } else {
             // What reaches highest is placed earlier.
@@ -97,12 +106,16 @@ pub(super) fn pack(blocks: &[Extent], conflicts: &Conflicts, floor: u64, effort:
             let block = trial.remove(at);
             trial.insert(random(at + 1), block);
         }
-        let p = packer.place(trial, false);
-        if p.bytes <= best.bytes {
+        if let Some(p) = packer.place(trial, false, best.bytes) {
             best = p;
         }
     }
     best
+}
+
+/// The first place behind a taken one.
+fn above(hi: i64) -> i64 {
+    (hi + ALIGN as i64) & !(ALIGN as i64 - 1)
 }
 
 struct Packer<'a> {
@@ -114,8 +127,9 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    /// Each block at the lowest place that is free while it lives; or (best fit) in the tightest gap.
-    fn place(&mut self, order: Vec<usize>, tightest: bool) -> Packing {
+    /// Each block at the lowest place that is free while it lives; or (best fit) in the tightest gap. `None` if that takes
+    /// more than `limit` bytes.
+    fn place(&mut self, order: Vec<usize>, tightest: bool, limit: u64) -> Option<Packing> {
         let floor = self.floor as i64;
         self.offsets.fill(None);
         let mut bytes = self.floor;
@@ -126,28 +140,48 @@ impl Packer<'_> {
                     self.taken.extend(forbidden.iter().map(|&(lo, hi)| (at + lo, at + hi)).filter(|t| t.1 >= floor));
                 }
             }
-            self.taken.sort_unstable();
-            let mut at = floor;
-            let mut gap: Option<(i64, i64)> = None;
-            for &(lo, hi) in &self.taken {
-                if at < lo {
-                    if !tightest {
-                        break;
-                    }
-                    if gap.is_none_or(|g| lo - at < g.0) {
-                        gap = Some((lo - at, at));
-                    }
-                }
-                if at <= hi {
-                    at = (hi + ALIGN as i64) & !(ALIGN as i64 - 1);
-                }
-            }
-            let at = gap.map_or(at, |g| g.1);
+            let at = if tightest { self.tightest(floor) } else { self.lowest(floor) };
             self.offsets[i] = Some(at);
             bytes = bytes.max(at as u64 + self.blocks[i].bytes);
+            if bytes > limit {
+                return None;
+            }
         }
         let offsets = self.offsets.iter().map(|o| o.unwrap_or(floor) as u64).collect();
-        Packing { offsets, bytes, order }
+        Some(Packing { offsets, bytes, order })
+    }
+
+    /// The lowest place that is not taken. (Without sorting: a few passes are enough, and this is what packing spends its time
+    /// on.)
+    fn lowest(&self, floor: i64) -> i64 {
+        let mut at = floor;
+        loop {
+            let before = at;
+            for &(lo, hi) in &self.taken {
+                if lo <= at && at <= hi {
+                    at = above(hi);
+                }
+            }
+            if at == before {
+                return at;
+            }
+        }
+    }
+
+    /// The narrowest gap, or behind all that is taken.
+    fn tightest(&mut self, floor: i64) -> i64 {
+        self.taken.sort_unstable();
+        let mut at = floor;
+        let mut gap: Option<(i64, i64)> = None;
+        for &(lo, hi) in &self.taken {
+            if at < lo && gap.is_none_or(|g| lo - at < g.0) {
+                gap = Some((lo - at, at));
+            }
+            if at <= hi {
+                at = above(hi);
+            }
+        }
+        gap.map_or(at, |g| g.1)
     }
 }
 
@@ -181,7 +215,7 @@ mod tests {
             let blocks: Vec<Block> = raw.iter().enumerate().map(|(i, (rows, again))| block(i, rows, *again)).collect();
             let extents: Vec<Extent> = blocks.iter().map(Block::extent).collect();
             let strategies = PackStrategy::ALL.get(which).copied();
-            let effort = Effort { strategies: strategies.as_slice(), swaps: 20, hint: None, enough: 0 };
+            let effort = Effort { strategies: strategies.as_slice(), swaps: 20, hint: None, enough: 0, patient: true };
             let p = pack(&extents, &Conflicts::new(&blocks), 10, effort);
             for (i, a) in blocks.iter().enumerate() {
                 prop_assert!(p.offsets[i] >= 10 && p.offsets[i].is_multiple_of(ALIGN));
@@ -212,7 +246,7 @@ mod tests {
         // Row y of the first is read for the last time at tick y + 1; row y of the second is made then, and kept.
         let blocks = [map(0, 0, 1), map(1, 1, 30)];
         let extents: Vec<Extent> = blocks.iter().map(Block::extent).collect();
-        let effort = Effort { strategies: &[], swaps: 0, hint: None, enough: 0 };
+        let effort = Effort { strategies: &[], swaps: 0, hint: None, enough: 0, patient: true };
         let p = pack(&extents, &Conflicts::new(&blocks), 0, effort);
         assert_eq!(p.bytes, 88);
         assert_eq!(p.offsets[0], p.offsets[1] + 8);

@@ -69,7 +69,12 @@ pub(super) fn place(net: &Net<'_>, best: &Candidate, fast: u32, patient: bool) -
 fn pack_some(blocks: &[Block], some: &[usize], floor: u64, swaps: usize) -> Packing {
     let some: Vec<Block> = some.iter().map(|&i| blocks[i].clone()).collect();
     let extents: Vec<Extent> = some.iter().map(Block::extent).collect();
-    pack(&extents, &Conflicts::new(&some), floor, Effort { strategies: &[], swaps, hint: None, enough: 0 })
+    pack(
+        &extents,
+        &Conflicts::new(&some),
+        floor,
+        Effort { strategies: &[], swaps, hint: None, enough: 0, patient: true },
+    )
 }
 
 /// The blocks for the fast memory, hottest first, each that still fits.
@@ -93,7 +98,7 @@ fn heat(net: &Net<'_>, block: &Block) -> u64 {
     let bytes = |t: usize| if t < nodes { model.nodes[t].out } else { model.inputs[t - nodes].info }.bytes();
     let accesses = match block.what {
         // The inner loops of its kernels work on nothing else as often.
-        What::Scratch(_) => return u64::MAX,
+        What::Scratch(..) => return u64::MAX,
         What::Aux(n) => 8 * bytes(tensor(model, model.nodes[n].inputs[0])),
         What::Group(g) => {
             let members = net.storage.members(g);

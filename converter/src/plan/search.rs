@@ -23,8 +23,8 @@ use super::{PlanError, PlanOptions};
 const BUDGET: u64 = 8_000_000;
 /// Places where a cut is tried.
 const PLACES: usize = 128;
-/// Swaps of a packing while searching, and of the one that is kept.
-const SWAPS: (usize, usize) = (24, 1500);
+/// Swaps of a packing while searching (on the way down: of all blocks together), and of the one that is kept.
+const SWAPS: (usize, usize, usize) = (24, 6400, 1500);
 
 /// A way to a place: its greatest peak and its bytes over time, and the place before.
 type Way = ((u64, u64), usize);
@@ -131,12 +131,8 @@ impl<'o> Search<'o> {
         self.spent.load(Ordering::Relaxed) > BUDGET / 8 * share
     }
 
-    fn swaps(&self, many: bool) -> usize {
-        match (self.options.strategy, many) {
-            (Some(_), _) => 0,
-            (None, false) => SWAPS.0,
-            (None, true) => SWAPS.1,
-        }
+    fn swaps(&self, swaps: usize) -> usize {
+        if self.options.strategy.is_some() { 0 } else { swaps }
     }
 
     fn pack(
@@ -148,7 +144,8 @@ impl<'o> Search<'o> {
     ) -> Candidate {
         let draft = Draft::of(net, segments, self.options.grow);
         let bound = net.floor().next_multiple_of(super::pack::ALIGN) + draft.bound();
-        self.pack_draft(net, cuts, draft, bound, hint, self.swaps(false))
+        let enough = hint.map_or(0, |h| h.packing.bytes);
+        self.pack_draft(net, cuts, draft, bound, hint, (self.swaps(SWAPS.0), enough))
     }
 
     fn pack_draft(
@@ -158,7 +155,7 @@ impl<'o> Search<'o> {
         draft: Draft,
         bound: u64,
         hint: Option<&Candidate>,
-        swaps: usize,
+        (swaps, enough): (usize, u64),
     ) -> Candidate {
         self.spend(draft.blocks.len() * (40 + swaps) + draft.length.ticks as usize / 2);
         let extents: Vec<Extent> = draft.blocks.iter().map(super::block::Block::extent).collect();
@@ -171,7 +168,8 @@ impl<'o> Search<'o> {
             strategies: self.options.strategy.as_slice(),
             swaps,
             hint: hint.map(|h| h.packing.order.as_slice()),
-            enough: bound.max(hint.map_or(0, |h| h.packing.bytes)),
+            enough: bound.max(enough),
+            patient: swaps >= SWAPS.2,
         };
         let packing = pack(&extents, &Conflicts::new(&draft.blocks), net.floor(), effort);
         Candidate { cuts, draft, packing, bound }
@@ -179,7 +177,14 @@ impl<'o> Search<'o> {
 
     /// Packs a draft that differs a little from one that is packed.
     pub fn pack_again(&self, net: &Net<'_>, like: &Candidate, draft: Draft, bound: u64) -> Candidate {
-        self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), self.swaps(false))
+        self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), (self.swaps(SWAPS.0), like.packing.bytes))
+    }
+
+    /// Packs a draft that should be smaller than one that is packed.
+    pub fn pack_smaller(&self, net: &Net<'_>, like: &Candidate, draft: Draft, bound: u64) -> Candidate {
+        // Of many blocks there are many such drafts, and a swap is more work.
+        let swaps = (SWAPS.1 / draft.blocks.len().max(1)).max(SWAPS.0);
+        self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), (self.swaps(swaps), 0))
     }
 
     /// Packs the best draft with more patience.
@@ -187,7 +192,8 @@ impl<'o> Search<'o> {
         if best.packing.bytes <= best.bound || self.options.strategy.is_some() {
             return;
         }
-        let again = self.pack_draft(net, best.cuts.clone(), best.draft.clone(), best.bound, None, self.swaps(true));
+        let again =
+            self.pack_draft(net, best.cuts.clone(), best.draft.clone(), best.bound, None, (self.swaps(SWAPS.2), 0));
         if again.packing.bytes < best.packing.bytes {
             *best = again;
         }
@@ -207,7 +213,7 @@ impl<'o> Search<'o> {
         if rank >= best.rank() {
             return None;
         }
-        let c = self.pack_draft(net, cuts, draft, bound, None, self.swaps(false));
+        let c = self.pack_draft(net, cuts, draft, bound, None, (self.swaps(SWAPS.0), 0));
         (c.rank() < best.rank()).then_some(c)
     }
 

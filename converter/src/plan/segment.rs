@@ -1,10 +1,11 @@
 //! One segment, walked: which rows of which memory are needed when, and how many rows a ring has to hold.
 
+use carafe::blob::ScratchRecord;
 use carafe::schedule::{Counters, Demand, MADE, Plan};
 use carafe::{Band, Need};
 
 use super::PlanError;
-use super::block::{Life, NEVER, touch};
+use super::block::{Life, NEVER, again, touch};
 use super::net::Net;
 use super::walk::{Event, Length, Memory, Progress, Stuck, walk};
 
@@ -19,12 +20,23 @@ pub(super) struct Segment {
     pub groups: Vec<Touched>,
     /// Accumulators: node and life.
     pub aux: Vec<(usize, Life)>,
-    /// Scratch: bytes and life.
-    pub scratch: Option<(u64, Life)>,
+    /// Scratch.
+    pub scratch: Vec<Scratch>,
     /// Inputs that are pushed row by row.
     pub pushed: Vec<usize>,
     /// The most bytes alive at a tick.
     pub peaks: Peaks,
+}
+
+/// What a node works in at some of its steps.
+#[derive(Clone, Debug)]
+pub(super) struct Scratch {
+    pub node: usize,
+    /// Which of its places, by which bit of its rows.
+    pub other: bool,
+    pub mask: u8,
+    pub bytes: u64,
+    pub lives: Vec<Life>,
 }
 
 /// Memory that a segment touches.
@@ -130,8 +142,9 @@ impl Segment {
         }
         let mut slots: Vec<Option<Vec<Life>>> = vec![None; net.storage.groups()];
         let mut aux: Vec<(usize, Life)> = Vec::new();
-        let mut scratch: Option<(u64, Life)> = None;
+        let mut scratch: Vec<Scratch> = Vec::new();
         let draft = Draft { net, first, end };
+        let masks: Vec<u8> = (first..end).map(|n| mask(net, n, first..end)).collect();
         let visit = |tick: u32, event: Event| match event {
             Event::Rows(t, y0, y1) => {
                 let t = usize::from(t);
@@ -143,7 +156,7 @@ impl Segment {
                     touch(life, tick);
                 }
             }
-            Event::Step(n, Band::Produce(..) | Band::Consume(..)) => {
+            Event::Step(n, Band::Produce(y0, _) | Band::Consume(y0, _)) => {
                 let need = &net.needs[usize::from(n)];
                 if need.aux > 0 {
                     match aux.iter_mut().find(|a| a.0 == usize::from(n)) {
@@ -151,11 +164,17 @@ impl Segment {
                         None => aux.push((usize::from(n), (tick, tick))),
                     }
                 }
-                // Lent to whoever would take any, even if it is not enough for him.
-                if !net.offers[usize::from(n)].is_empty() {
-                    let (bytes, life) = scratch.get_or_insert((0, NEVER));
-                    *bytes = (*bytes).max(u64::from(need.scratch));
-                    touch(life, tick);
+                if need.scratch > 0 {
+                    let (node, demand) = (usize::from(n), &net.demands[usize::from(n)]);
+                    let mask = masks[node - first];
+                    let other = ScratchRecord::is_other(y0, demand.lead, mask);
+                    match scratch.iter_mut().find(|s| (s.node, s.other) == (node, other)) {
+                        Some(s) => again(&mut s.lives, tick),
+                        None => {
+                            let (bytes, lives) = (u64::from(need.scratch), vec![(tick, tick)]);
+                            scratch.push(Scratch { node, other, mask, bytes, lives });
+                        }
+                    }
                 }
             }
             Event::Push(..) => {}
@@ -164,7 +183,6 @@ impl Segment {
             Stuck::Malformed(n) | Stuck::Endless(n) => PlanError::Schedule(usize::from(n)),
             Stuck::Input(i) => PlanError::Schedule(nodes + usize::from(i)),
         })?;
-        let scratch = scratch.filter(|s| s.0 > 0);
         let groups = slots.into_iter().enumerate();
         let groups = groups.filter_map(|(group, lives)| Some(Touched { group, lives: lives?, ring: 0 })).collect();
         Ok(Self { first, end, length, groups, aux, scratch, pushed: pushed.to_vec(), peaks: Peaks::default() })
@@ -214,7 +232,9 @@ impl Segment {
         }
         for change in &mut change {
             self.aux.iter().for_each(|&(n, life)| add(change, life, u64::from(net.needs[n].aux)));
-            self.scratch.iter().for_each(|&(bytes, life)| add(change, life, bytes));
+            for scratch in &self.scratch {
+                scratch.lives.iter().for_each(|&life| add(change, life, scratch.bytes));
+            }
             for (g, span) in net.spans.iter().enumerate().filter(|(g, _)| !touched[*g]) {
                 if !net.storage.members(g).is_empty() && span.crosses(self.first) && span.last >= self.end {
                     add(change, (0, ticks), net.storage.shape_of(g).bytes);
@@ -230,6 +250,20 @@ impl Segment {
         });
         Peaks { rows, rings, blocks }
     }
+}
+
+/// A bit of the rows of node `n` that turns when most rings around it are half full: that of the highest bands of its
+/// segment, which the rings of most bytes have, counted in its own rows.
+fn mask(net: &Net<'_>, n: usize, segment: std::ops::Range<usize>) -> u8 {
+    let h = |n: usize| u32::from(net.model.nodes[n].out.h.max(1));
+    let scaled = |m: usize| u32::from(net.bands[m]) * h(n) / h(m);
+    let most = segment
+        .filter(|&m| u32::from(net.bands[m]) < h(m))
+        .map(scaled)
+        .max()
+        .unwrap_or(1)
+        .clamp(net.bands[n].into(), 128);
+    1 << most.trailing_zeros()
 }
 
 /// Bytes of rows `y0..y1` of a tensor, in the map that its group stands for.

@@ -1,10 +1,10 @@
 //! What of a blob's arena is alive when: the device's own schedule, walked without computing anything.
 
-use carafe::blob::region;
+use carafe::blob::{ScratchRecord, region};
 use carafe::schedule::{Counters, Demand, Plan};
 use carafe::{Band, Model, Need, TensorInfo};
 
-use super::block::{Life, NEVER, touch};
+use super::block::{Life, NEVER, again, touch};
 use super::units::Units;
 use super::walk::{Event, Memory, Progress, Stuck, walk};
 
@@ -43,7 +43,7 @@ pub enum Alive {
     Rows(u16),
     /// The accumulator of a node.
     Sums(u16),
-    /// Scratch of a segment.
+    /// Scratch of a node.
     Scratch(u16),
 }
 
@@ -95,6 +95,7 @@ struct Known {
     demand: Demand,
     shares: bool,
     in_place: Option<u8>,
+    scratch: Option<ScratchRecord>,
 }
 
 impl<'a, 'm> Blob<'a, 'm> {
@@ -110,7 +111,7 @@ impl<'a, 'm> Blob<'a, 'm> {
             let operands = [Some(node.in0), node.in1];
             let in_place = operands.iter().position(|t| t.as_ref().is_some_and(same)).map(|k| k as u8);
             let shares = in_place.is_none() && node.in1.is_some_and(|t| t.buffer == node.in0.buffer);
-            Some(Known { need, demand, shares, in_place })
+            Some(Known { need, demand, shares, in_place, scratch: node.scratch() })
         };
         Self { model, nodes: (0..model.nodes()).map(known).collect() }
     }
@@ -172,8 +173,7 @@ impl Timeline {
         let tensors = nodes.saturating_add(inputs.len() as u16);
         let mut buffers: Vec<Rows> = (0..model.buffers()).map(|b| rows_of(model, b, tensors)).collect();
         let mut sums = vec![NEVER; usize::from(nodes)];
-        let mut scratch = vec![NEVER; usize::from(model.segments())];
-        let segments: Vec<_> = (0..model.segments()).filter_map(|s| model.segment_record(s)).collect();
+        let mut scratch: Vec<[Vec<Life>; 2]> = vec![Default::default(); usize::from(nodes)];
 
         let mut progress = Progress::new(usize::from(nodes), inputs.len());
         for &t in &inputs {
@@ -198,9 +198,12 @@ impl Timeline {
                 if need.aux > 0 {
                     sums.get_mut(usize::from(n)).into_iter().for_each(|life| touch(life, tick));
                 }
-                if need.scratch > 0 {
-                    let s = segments.iter().position(|s| n >= s.first && n - s.first < s.count);
-                    s.and_then(|s| scratch.get_mut(s)).into_iter().for_each(|life| touch(life, tick));
+                let (Band::Produce(y0, _) | Band::Consume(y0, _)) = band;
+                if let (Some(lives), Some(known)) = (scratch.get_mut(usize::from(n)), blob.known(n))
+                    && let Some(s) = known.scratch
+                {
+                    let other = ScratchRecord::is_other(y0, known.demand.lead, s.mask);
+                    again(&mut lives[usize::from(other)], tick);
                 }
             }
             Event::Push(i, y) => happenings.push(Happening::Push(i, y)),
@@ -232,13 +235,20 @@ impl Timeline {
                 last,
             }));
         }
-        for (s, (record, &(first, last))) in (0u16..).zip(segments.iter().zip(&scratch)).filter(|x| *x.1.1 != NEVER) {
-            let (offset, bytes) = (record.scratch_offset, record.scratch_length);
-            // Planned for size: kernels do without.
-            if bytes == 0 {
-                continue;
+        for (n, lives) in (0u16..).zip(&scratch) {
+            // Views are no steps, and some kernels do without.
+            let Some(s) = blob.known(n).and_then(|known| known.scratch) else { continue };
+            let what = Alive::Scratch(n);
+            for (offset, lives) in [s.offset, s.other].into_iter().zip(lives) {
+                uses.extend(lives.iter().map(|&(first, last)| Use {
+                    what,
+                    row: 0,
+                    offset,
+                    bytes: s.length,
+                    first,
+                    last,
+                }));
             }
-            uses.push(Use { what: Alive::Scratch(s), row: 0, offset, bytes, first, last });
         }
         let (uses, elsewhere): (Vec<Use>, Vec<Use>) = uses.into_iter().partition(|u| u.offset >> region::BITS == 0);
         let counter_bytes = model.counter_bytes() as u32;

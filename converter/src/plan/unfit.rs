@@ -26,7 +26,7 @@ pub(super) fn error(best: &Point<'_>, bytes: u64, options: &PlanOptions) -> Plan
             // Of what shares its memory, the last is what it was made for.
             What::Group(g) => best.net.storage.members(g).iter().copied().max_by_key(|&t| t).map(name),
             What::Aux(n) => Some(format!("the sums of {}", name(n))),
-            What::Scratch(_) => Some("working memory of kernels".into()),
+            What::Scratch(..) => Some("working memory of kernels".into()),
         };
         users.extend(what.filter(|_| bytes > 0).map(|what| (bytes, what)));
     }

@@ -58,7 +58,7 @@ fn hold_timeline(plan: &Plan, blob: &[u8], options: &PlanOptions) {
     assert!(bound <= u64::from(plan.lower_bound), "{bound} of {}: {options:?}", plan.lower_bound);
     assert!(plan.lower_bound <= plan.arena_bytes, "{options:?}");
     if options.grow {
-        // Scratch apart, which is counted as long as a segment needs any, both walks count the same rows.
+        // Both walks count the same rows, and the same scratch.
         assert!(bound + 3 >= u64::from(plan.lower_bound), "{bound} of {}: {options:?}", plan.lower_bound);
     }
     for (i, a) in t.uses.iter().enumerate() {

@@ -98,11 +98,8 @@ impl Blob {
 /// The ops of a model, and the loops that they take of those there are.
 fn used(model: &Model<'_>) -> BTreeMap<u16, u16> {
     let mut used = BTreeMap::new();
-    for segment in 0.. {
-        let Some(record) = model.segment_record(segment) else { break };
-        for node in (record.first..).take(record.count.into()).filter_map(|n| model.node(n).ok()) {
-            *used.entry(node.header.op).or_insert(0) |= ops::loops(&node, record.scratch_length as usize);
-        }
+    for node in (0..model.nodes()).filter_map(|n| model.node(n).ok()) {
+        *used.entry(node.header.op).or_insert(0) |= ops::loops(&node, node.scratch().map_or(0, |s| s.length as usize));
     }
     used
 }

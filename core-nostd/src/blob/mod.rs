@@ -18,7 +18,7 @@ pub use strings::{StringKind, Strings};
 /// The first four bytes: `CARF`.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"CARF");
 /// Blobs of another major version are refused.
-pub const FORMAT_MAJOR: u8 = 1;
+pub const FORMAT_MAJOR: u8 = 2;
 /// A newer minor version adds sections that may be skipped, or ops.
 pub const FORMAT_MINOR: u8 = 0;
 /// Offset of the first byte that the checksum covers; it goes to the end of the blob.
@@ -136,7 +136,7 @@ record! {
         op: u16,
         /// Version of the op's record.
         version: u8,
-        /// [`NodeHeader::SINK`], [`NodeHeader::REDUCTION`].
+        /// [`NodeHeader::SINK`], [`NodeHeader::REDUCTION`], [`NodeHeader::SCRATCH`].
         flags: u8,
         /// Rows that one step makes; at least 1. The last band of a map may be shorter, and the first one is by
         /// [`crate::TensorInfo::lead`] of the result.
@@ -156,6 +156,9 @@ impl NodeHeader {
     /// schedule can ask cheaply.
     pub const REDUCTION: u8 = 2;
 
+    /// Flag: the node has scratch memory, of which a [`ScratchRecord`] at the end of its record tells.
+    pub const SCRATCH: u8 = 4;
+
     /// Byte of `flags` in the record.
     pub(crate) const FLAGS: usize = 3;
 
@@ -167,6 +170,37 @@ impl NodeHeader {
     /// The buffer of the accumulator.
     pub fn accumulator(&self) -> Option<u16> {
         (self.flags & Self::REDUCTION != 0 && self.in1 != NONE).then_some(self.in1)
+    }
+}
+
+record! {
+    /// Memory that a node has for the time of a step; behind the fields of its op. Rings leave one place free at one band and
+    /// another at the next: there are two of them ([`ScratchRecord::at`]).
+    pub struct ScratchRecord {
+        /// Address ([`region::address`]).
+        offset: u32,
+        /// The other one; often the same.
+        other: u32,
+        /// Length of either; not 0.
+        length: u32,
+        /// Bits of a row that say which: see [`ScratchRecord::is_other`].
+        mask: u8,
+    }
+}
+
+impl ScratchRecord {
+    /// Where it is at the step that makes a band from row `y0` on.
+    #[inline]
+    pub fn at(&self, y0: u16, lead: u8) -> u32 {
+        if Self::is_other(y0, lead, self.mask) { self.other } else { self.offset }
+    }
+
+    /// True if it is at the other address: by bits of the row, which need no division. With the lowest bit of the height of
+    /// bands, every second band is.
+    #[inline]
+    pub fn is_other(y0: u16, lead: u8, mask: u8) -> bool {
+        // The first band is short, and would begin `lead` rows before.
+        y0 != 0 && y0.wrapping_add(u16::from(lead)) & u16::from(mask) != 0
     }
 }
 
@@ -252,10 +286,6 @@ record! {
         first: u16,
         /// Number of nodes.
         count: u16,
-        /// Address ([`region::address`]) of the scratch memory that its nodes share.
-        scratch_offset: u32,
-        /// Length of it.
-        scratch_length: u32,
     }
 }
 
@@ -318,6 +348,17 @@ mod tests {
     }
 
     #[test]
+    fn scratch_changes_places_from_band_to_band() {
+        let s = |mask| ScratchRecord { offset: 10, other: 20, length: 1, mask };
+        // Bands of four, the first of them shorter by three.
+        assert_eq!([0, 1, 5, 9, 13].map(|y0| s(4).at(y0, 3)), [10, 20, 10, 20, 10]);
+        // Bands of three, and of two whose place is that of every second.
+        assert_eq!([0, 3, 6, 9].map(|y0| s(1).at(y0, 0)), [10, 20, 10, 20]);
+        assert_eq!([0, 2, 4, 6, 8].map(|y0| s(4).at(y0, 0)), [10, 10, 20, 20, 10]);
+        assert_eq!(s(255).at(0, 7), 10);
+    }
+
+    #[test]
     fn records_have_one_length_and_are_little_endian() {
         let t = TensorRecord {
             buffer: 0x0102,
@@ -334,7 +375,8 @@ mod tests {
         t.write(&mut out).unwrap();
         assert_eq!(out, [2, 1, 4, 3, 5, 0, 6, 0, 7, 0, 9, 8, 0xFE, 3]);
         round_trip(BufferRecord { offset: 1, length: 2, rows: 3, region: 4 }, 11);
-        round_trip(SegmentRecord { first: 1, count: 2, scratch_offset: 3, scratch_length: 4 }, 12);
+        round_trip(SegmentRecord { first: 1, count: 2 }, 4);
+        round_trip(ScratchRecord { offset: 1, other: 2, length: 3, mask: 4 }, 13);
         let node = NodeHeader { op: 300, version: 1, flags: 77, band: 200, in0: 1, in1: NONE };
         round_trip(node, 9);
         node.write(&mut out).unwrap();

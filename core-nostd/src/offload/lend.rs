@@ -70,8 +70,9 @@ pub(super) fn job<'a>(model: &'a Model<'a>, segment: u16) -> Option<Job<'a>> {
     (!job.outputs.is_empty() && apart(&job.inputs, &job.outputs)).then_some(job)
 }
 
-/// What node `n` touches when the CPU runs it: result, accumulator, operands. A view touches nothing; who reads it does.
-fn touched(model: &Model<'_>, n: u16) -> Option<Vec<Touch, 4>> {
+/// What node `n` touches when the CPU runs it: result, scratch, accumulator, operands. A view touches nothing; who reads it
+/// does.
+fn touched(model: &Model<'_>, n: u16) -> Option<Vec<Touch, 6>> {
     let mut list = Vec::new();
     let h = model.node_header(n)?;
     if [OpCode::Concat.0, OpCode::Reshape.0].contains(&h.op) {
@@ -79,6 +80,10 @@ fn touched(model: &Model<'_>, n: u16) -> Option<Vec<Touch, 4>> {
     }
     let buffer = |t: u16| Some(model.place(t)?.1);
     list.push((all_of(buffer(n)?), true)).ok()?;
+    if let Some(s) = model.node(n).ok()?.scratch() {
+        list.push((extent(s.offset, s.length), true)).ok()?;
+        list.push((extent(s.other, s.length), true)).ok()?;
+    }
     if let Some(aux) = h.accumulator() {
         list.push((all_of(model.buffer(aux)?), true)).ok()?;
     }
@@ -91,10 +96,6 @@ fn touched(model: &Model<'_>, n: u16) -> Option<Vec<Touch, 4>> {
     Some(list)
 }
 
-fn scratch(model: &Model<'_>, segment: u16) -> Option<Range<usize>> {
-    model.segment_record(segment).map(|s| extent(s.scratch_offset, s.scratch_length)).filter(|r| !r.is_empty())
-}
-
 /// True if the segment behind the job reads nothing that the job leaves, and if the two lie apart in memory in such a
 /// way that either can be run before, after and beside the other, on the device or on the CPU.
 pub(super) fn independent(job: &Job<'_>) -> bool {
@@ -102,23 +103,15 @@ pub(super) fn independent(job: &Job<'_>) -> bool {
         let model = job.model;
         let next = job.segment.checked_add(1)?;
         let (first, count) = model.segment(next)?;
-        let both = [scratch(model, job.segment), scratch(model, next)];
-        let free = |r: &Range<usize>, other: &Option<Range<usize>>| other.as_ref().is_none_or(|s| !meets(r, s));
-        if let [Some(mine), other] = &both {
-            free(mine, other).then_some(())?;
-        }
         for m in first..first.checked_add(count)? {
             let h = model.node_header(m)?;
             let mut operands = [Some(h.in0), h.second()].into_iter().flatten();
             operands.all(|t| !job.nodes().contains(&t)).then_some(())?;
             let theirs = touched(model, m)?;
-            theirs.iter().all(|(r, _)| free(r, &both[0])).then_some(())?;
             for n in job.nodes() {
                 let mine = touched(model, n)?;
-                let free = mine.iter().all(|(a, written)| {
-                    free(a, &both[1]) && theirs.iter().all(|(b, too)| !(*written || *too) || !meets(a, b))
-                });
-                free.then_some(())?;
+                let free = |(a, written): &Touch| theirs.iter().all(|(b, too)| !(*written || *too) || !meets(a, b));
+                mine.iter().all(free).then_some(())?;
             }
         }
         Some(())

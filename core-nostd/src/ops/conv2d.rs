@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use carafe_cpu::{FAST, FAST_QUADS, FAST_WINOGRAD, HELIUM};
 
-use super::convolution::{ConvRecord, FOURS, PAIRS};
+use super::convolution::ConvRecord;
 use super::loops::{ALL_LOOPS, ALONE, SIMPLE, TILES, WIDE, WINOGRAD, need_plain, takes_fast, takes_tiles};
 use super::plain::Plain;
 use super::window::Weights;
@@ -32,13 +32,7 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Conv2d<A, LOOPS> {
     }
 
     fn need(node: &Node<'_>) -> Result<Need, Fault> {
-        let r: ConvRecord = node.fields()?;
-        let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
-        // Of other packings, whether a loop takes scratch is not known without the rest.
-        if of(SIMPLE | WIDE) && r.packing != PAIRS && r.packing != FOURS {
-            return Self::check(node);
-        }
-        Ok(r.need(of(TILES | WINOGRAD) && tile::takes(node, &r)))
+        node.fields().map(|r: ConvRecord| r.need())
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

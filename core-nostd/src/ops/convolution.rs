@@ -98,11 +98,10 @@ impl ConvRecord {
         Finish { zero_point: node.out.zero_point, lo: self.lo, hi: self.hi, shift: self.shift }
     }
 
-    /// What both need that have been checked, with or without scratch.
+    /// What both need that have been checked.
     #[inline]
-    pub(super) fn need(&self, scratch: bool) -> Need {
-        let windows = [self.windows().window(), Window::SAME];
-        Need { windows, in_place: 0, scratch: Need::planned(scratch), ..Need::ELEMENTWISE }
+    pub(super) fn need(&self) -> Need {
+        Need { windows: [self.windows().window(), Window::SAME], in_place: 0, ..Need::ELEMENTWISE }
     }
 
     /// The check of both. `channel`: bytes of a channel's parameters; `scratch`: what is taken of it.

@@ -52,10 +52,8 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for Dense<A, LOOPS> {
         check(node, A::CHANNEL)
     }
 
-    fn need(node: &Node<'_>) -> Result<Need, Fault> {
-        let r: DenseRecord = node.fields()?;
-        let scratch = LOOPS & SIMPLE != 0 && quads::dense_scratch(r.packing, node.in0.c, node.out.c) > 0;
-        Ok(Need { in_place: 0, scratch: Need::planned(scratch), ..Need::ELEMENTWISE })
+    fn need(_: &Node<'_>) -> Result<Need, Fault> {
+        Ok(Need { in_place: 0, ..Need::ELEMENTWISE })
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

@@ -39,13 +39,7 @@ impl<A: Arithmetic, const LOOPS: u16> Kernel for DepthwiseConv2d<A, LOOPS> {
     }
 
     fn need(node: &Node<'_>) -> Result<Need, Fault> {
-        let r: ConvRecord = node.fields()?;
-        let of = |loops: u16| A::ID == Native::ID && LOOPS & loops != 0;
-        Ok(r.need(match r.packing {
-            QUADS => of(SIMPLE) && pixelwise::scratch(node, &r) > 0,
-            WORDS => of(WIDE) && gather::scratch(node, &r) > 0,
-            _ => of(SLIDE | NARROW) && slide::takes(node, &r) || of(STREAM) && sliding::scratch(node, &r) > 0,
-        }))
+        node.fields().map(|r: ConvRecord| r.need())
     }
 
     fn eval(cx: &mut Cx<'_>, band: Band) -> Option<()> {

@@ -58,11 +58,6 @@ pub(super) fn scratch(node: &Node<'_>, r: &ConvRecord) -> u32 {
     (bytes(&s, band) + 4) as u32
 }
 
-/// True if [`produce`] takes scratch.
-pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
-    describe(node, r).is_some()
-}
-
 /// The loop that [`produce`] takes for this node, with so many bytes of scratch, wherever they begin.
 pub(super) fn fits(node: &Node<'_>, r: &ConvRecord, scratch: usize) -> Option<u16> {
     let s = describe(node, r).filter(|s| bytes(s, 1) + 3 <= scratch)?;

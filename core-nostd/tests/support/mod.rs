@@ -4,7 +4,7 @@
 use carafe::arithmetic::{Arithmetic, Native};
 use carafe::blob::{
     BufferRecord, CRC_FROM, FORMAT_MAJOR, FORMAT_MINOR, Header, IoRecord, MAGIC, NONE, NodeHeader, RegionsRecord,
-    SectionEntry, SegmentRecord, TensorRecord, crc32, region, section,
+    ScratchRecord, SectionEntry, SegmentRecord, TensorRecord, crc32, region, section,
 };
 use carafe::record::Record;
 use carafe::{Model, OpCode, RunError, Session, Step};
@@ -267,19 +267,28 @@ impl Builder {
         let mut offsets = Vec::new();
         let mut records: Vec<u8> = Vec::new();
         let mark = |records: &[u8]| ((2 * (nodes + 1) + records.len()) as u16).to_le_bytes();
+        let scratch = if self.scratch > 0 { NodeHeader::SCRATCH } else { 0 };
         for (i, n) in self.nodes.iter().enumerate() {
             offsets.extend(mark(&records));
             let sink = if self.outputs.contains(&i) { NodeHeader::SINK } else { 0 };
             let header = NodeHeader {
                 op: n.op.0,
                 version: 1,
-                flags: sink | if n.reduction { NodeHeader::REDUCTION } else { 0 },
+                flags: sink | scratch | if n.reduction { NodeHeader::REDUCTION } else { 0 },
                 band: n.band,
                 in0: tensor(n.inputs[0]),
                 in1: if n.reduction { n.aux } else { n.inputs.get(1).map_or(NONE, |&f| tensor(f)) },
             };
             records.extend(bytes(&header));
             records.extend_from_slice(&n.fields);
+            if self.scratch > 0 {
+                records.extend(bytes(&ScratchRecord {
+                    offset: scratch_offset,
+                    other: scratch_offset,
+                    length: self.scratch,
+                    mask: 1,
+                }));
+            }
         }
         offsets.extend(mark(&records));
         offsets.extend(records);
@@ -300,7 +309,7 @@ impl Builder {
             let (tensor, scale) = (t as u16, 1.0);
             bytes(&IoRecord { tensor, rank: 4, quantization: 1, dim0: 1, dim1: h, dim2: w, dim3: c, scale, zero_point })
         };
-        let segment = SegmentRecord { first: 0, count: nodes as u16, scratch_offset, scratch_length: self.scratch };
+        let segment = SegmentRecord { first: 0, count: nodes as u16 };
         let sections = [
             (section::NODES, offsets),
             (section::TENSORS, places.iter().flat_map(|p| bytes(&record(p))).collect()),

@@ -78,7 +78,7 @@ const HEADER: Fields =
 const NODE: Fields = &[(0, 2), (2, 1), (3, 1), (4, 1), (5, 2), (7, 2)];
 const TENSOR: Fields = &[(0, 2), (2, 2), (4, 2), (6, 2), (8, 2), (10, 2), (12, 1), (13, 1)];
 const BUFFER: Fields = &[(0, 4), (4, 4), (8, 2), (10, 1)];
-const SEGMENT: Fields = &[(0, 2), (2, 2), (4, 4), (8, 4)];
+const SEGMENT: Fields = &[(0, 2), (2, 2)];
 const IO: Fields = &[(0, 2), (2, 1), (3, 1), (4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 1)];
 
 /// One edit, of six bytes. True if that is all of its group.
