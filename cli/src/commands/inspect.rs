@@ -2,8 +2,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use carafe::arithmetic::{Arithmetic, Native, Tflite};
-use carafe::blob::{Cpu, StringKind, region};
+use carafe::blob::{Cpu, ScratchRecord, StringKind, region};
 use carafe::ops::ConvRecord;
+use carafe::record::Record;
 use carafe::{Model, Node, OpCode};
 use carafe_converter::plan::{Alive, Use};
 use carafe_slots::{SignatureError, Trailer};
@@ -215,7 +216,13 @@ fn signature(args: &Args, file: &[u8]) -> anyhow::Result<Option<Signature>> {
     Ok(trailer.map(|trailer| Signature { key_id: carafe_hil::key_id(&trailer.key), valid }))
 }
 
-/// By op: the one that makes the same result before it. It has the same record, hence the same weights, and reads the
+/// The fields of an op, without what its record says of scratch.
+fn own<'m>(node: &Node<'m>) -> &'m [u8] {
+    let scratch = node.scratch().map_or(0, |_| ScratchRecord::SIZE);
+    &node.record[..node.record.len() - scratch]
+}
+
+/// By op: the one that makes the same result before it. It has the same fields, hence the same weights, and reads the
 /// same. What the converter has computed twice is known by this, whoever made the blob.
 fn firsts(model: &Model<'_>) -> Vec<Option<u16>> {
     let mut firsts: Vec<Option<u16>> = Vec::new();
@@ -223,7 +230,7 @@ fn firsts(model: &Model<'_>) -> Vec<Option<u16>> {
         let first_of = |t: u16| firsts.get(usize::from(t)).copied().flatten().unwrap_or(t);
         let same = |m: &u16| {
             let (Ok(a), Ok(b)) = (model.node(*m), model.node(n)) else { return false };
-            (a.header.op, a.header.version, a.record) == (b.header.op, b.header.version, b.record)
+            (a.header.op, a.header.version, own(&a)) == (b.header.op, b.header.version, own(&b))
                 && a.out.same_shape(&b.out)
                 && a.out.zero_point == b.out.zero_point
                 && first_of(a.header.in0) == first_of(b.header.in0)
@@ -304,9 +311,9 @@ fn plan(model: &Model<'_>, memory: &Memory) -> Plan {
             last_step: life.map(|l| memory.step(l.1)),
         })
     };
-    let most = |mut nodes: std::ops::Range<u16>| {
+    let most = |nodes: std::ops::Range<u16>| {
         let scratch = |n: u16| model.node(n).ok()?.scratch();
-        nodes.by_ref().filter_map(scratch).map(|s| s.length).max().unwrap_or(0)
+        nodes.filter_map(scratch).map(|s| s.length).max().unwrap_or(0)
     };
     let segment = |s: u16| {
         let r = model.segment_record(s)?;

@@ -172,7 +172,8 @@ fn computing_again_saves_memory_at_the_price_that_is_shown() {
     assert_eq!((sum("saved_bytes"), sum("macs")), (less("arena_bytes"), -less("macs")));
     let mut run: Vec<u64> = made.iter().flat_map(|m| m["ops"].as_array().unwrap()).filter_map(|n| n.as_u64()).collect();
     run.sort_unstable();
-    let text = convert(&folder.at("text.carafe"), &["--recompute"]).stdout;
+    let fast = folder.at("fast.carafe");
+    let text = convert(&fast, &["--recompute"]).stdout;
     assert!(text.contains("run twice") && text.contains("--recompute=25"), "{text}");
 
     let answer =
@@ -183,6 +184,9 @@ fn computing_again_saves_memory_at_the_price_that_is_shown() {
     let ops = carafe(["inspect", &twice, "--json"]).ok().json()["ops"].as_array().expect("ops").clone();
     let second: Vec<_> = ops.iter().filter(|o| o["recomputes"].is_u64()).collect();
     assert_eq!(second.iter().filter_map(|o| o["index"].as_u64()).collect::<Vec<_>>(), run);
+    // Wherever their scratch lies.
+    let ops = carafe(["inspect", &fast, "--json"]).ok().json()["ops"].as_array().expect("ops").clone();
+    assert!(ops.iter().any(|o| o["recomputes"].is_u64() && o["scratch"].is_object()), "{ops:?}");
     for op in second {
         let first = &ops[op["recomputes"].as_u64().unwrap() as usize];
         assert_eq!((&first["kind"], &first["shape"], &first["macs"]), (&op["kind"], &op["shape"], &op["macs"]));

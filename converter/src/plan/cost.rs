@@ -102,7 +102,7 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> Cost {
         _ if need.view => 0,
         (code, Some(r)) if code == OpCode::Conv2d.0 && r.packing == FOURS && need.scratch > 0 => {
             let inputs = u64::from(r.kernel_h) * u64::from(r.kernel_w) * u64::from(node.in0.c);
-            // Tiles of two pixels, four channels: 12 instructions for two inputs, some 10, and 12 to widen four of both.
+            // Tiles of two pixels, four channels: 12 instructions for two inputs, and 12 to widen four of both.
             // Where a window has one tap, tiles go on from row to row. Where it has more, they keep to rows, and the first
             // and last pixel is brought tap by tap, but for narrow rows, whose lines are copied with their padding.
             let taps = u64::from(r.kernel_h) * u64::from(r.kernel_w);
@@ -128,9 +128,9 @@ fn step(net: &Net<'_>, n: usize, band: u64) -> Cost {
             };
             let lines = if copied { lines * 90 + band * u64::from(r.kernel_h) * 20 } else { 0 };
             let around = 2_000 + rows * alone * (4 * inputs + 60 * taps + 300) + lines;
-            // A step takes 13 cycles or 14, and a quarter of one is its share of the turn.
-            let cycles = of * (c * (inputs * 107 / 64 + 22) + 6 * inputs + 60);
-            let instructions = of * (c * (inputs * 95 / 64 + 17) + 3 * inputs + 45);
+            // A step takes 13 cycles, and a quarter of one is its share of the turn.
+            let cycles = of * (c * (inputs * 106 / 64 + 22) + 6 * inputs + 60);
+            let instructions = of * (c * (inputs * 97 / 64 + 17) + 3 * inputs + 45);
             return Cost::usual(around) + Cost { instructions, time: 2 * cycles };
         }
         // One pixel alone, which is a dense layer.

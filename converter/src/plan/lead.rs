@@ -8,6 +8,9 @@ use carafe::Window;
 
 use super::net::Net;
 
+/// The record of a tensor has seven bits for it.
+const MOST: u8 = 127;
+
 /// Nodes `first..end` get the leads that their readers among them like, the last one first. What is read elsewhere is there
 /// as a whole, and begins with a whole band.
 pub(super) fn choose(net: &mut Net<'_>, first: usize, end: usize) {
@@ -28,7 +31,7 @@ fn best(net: &Net<'_>, n: usize, end: usize) -> u8 {
     let users = net.storage.users(n);
     // Readers that take rows as they come leave none behind.
     let rows = |lead: u8| users.iter().map(|&u| held(net, n, u, lead)).max().unwrap_or(0);
-    (0..band).min_by_key(|&lead| rows(lead)).unwrap_or(0)
+    (0..band.min(MOST + 1)).min_by_key(|&lead| rows(lead)).unwrap_or(0)
 }
 
 /// Rows of node `n` that are there at most while node `reader` reads them.

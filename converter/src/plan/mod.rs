@@ -375,11 +375,10 @@ fn assemble(chosen: Point<'_>, placement: Placement, frontier: Vec<FrontierPoint
     for segment in &best.draft.segments {
         let (first, count) = (segment.first as u16, (segment.end - segment.first) as u16);
         plan.segments.push(SegmentRecord { first, count });
-        for s in &segment.scratch {
-            plan.scratch[s.node].iter_mut().for_each(|record| record.mask = s.mask);
-        }
         for n in segment.first..segment.end {
             plan.sinks[n] = net.last_reader[n] >= segment.end;
+            let mask = segment::mask(&net, n, segment.first..segment.end);
+            plan.scratch[n].iter_mut().for_each(|s| s.mask = mask);
         }
     }
     Ok(plan)

@@ -81,7 +81,7 @@ pub(super) fn pack(blocks: &[Extent], conflicts: &Conflicts, floor: u64, effort:
     }
     let mut best = best.unwrap_or(Packing { offsets: Vec::new(), bytes: floor, order: Vec::new() });
     let n = best.order.len();
-    // Those in front, more often than not: what recurs finds its place behind them.
+    // Where what recurs is behind the others, it finds its place, and the others are worth a swap.
     let lasting = blocks.iter().filter(|b| !b.recurring).count().max(1);
     // The seed is fixed: the same model gives the same plan.
     let mut seed = 0x2545_F491u32;

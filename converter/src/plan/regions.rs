@@ -73,7 +73,7 @@ fn pack_some(blocks: &[Block], some: &[usize], floor: u64, swaps: usize) -> Pack
         &extents,
         &Conflicts::new(&some),
         floor,
-        Effort { strategies: &[], swaps, hint: None, enough: 0, patient: true },
+        Effort { strategies: &[], swaps, hint: None, enough: 0, patient: swaps > 0 },
     )
 }
 

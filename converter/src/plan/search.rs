@@ -23,8 +23,12 @@ use super::{PlanError, PlanOptions};
 const BUDGET: u64 = 8_000_000;
 /// Places where a cut is tried.
 const PLACES: usize = 128;
-/// Swaps of a packing while searching (on the way down: of all blocks together), and of the one that is kept.
-const SWAPS: (usize, usize, usize) = (24, 6400, 1500);
+/// Swaps of a packing while searching.
+const SWAPS: usize = 24;
+/// Swaps of one on the way down, for all of its blocks together; not fewer than of others.
+const SWAPS_DOWN: usize = 6400;
+/// Swaps of the packing that is kept.
+const SWAPS_KEPT: usize = 1500;
 
 /// A way to a place: its greatest peak and its bytes over time, and the place before.
 type Way = ((u64, u64), usize);
@@ -145,7 +149,7 @@ impl<'o> Search<'o> {
         let draft = Draft::of(net, segments, self.options.grow);
         let bound = net.floor().next_multiple_of(super::pack::ALIGN) + draft.bound();
         let enough = hint.map_or(0, |h| h.packing.bytes);
-        self.pack_draft(net, cuts, draft, bound, hint, (self.swaps(SWAPS.0), enough))
+        self.pack_draft(net, cuts, draft, bound, hint, (self.swaps(SWAPS), enough))
     }
 
     fn pack_draft(
@@ -169,7 +173,7 @@ impl<'o> Search<'o> {
             swaps,
             hint: hint.map(|h| h.packing.order.as_slice()),
             enough: bound.max(enough),
-            patient: swaps >= SWAPS.2,
+            patient: swaps >= SWAPS_KEPT,
         };
         let packing = pack(&extents, &Conflicts::new(&draft.blocks), net.floor(), effort);
         Candidate { cuts, draft, packing, bound }
@@ -177,13 +181,13 @@ impl<'o> Search<'o> {
 
     /// Packs a draft that differs a little from one that is packed.
     pub fn pack_again(&self, net: &Net<'_>, like: &Candidate, draft: Draft, bound: u64) -> Candidate {
-        self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), (self.swaps(SWAPS.0), like.packing.bytes))
+        self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), (self.swaps(SWAPS), like.packing.bytes))
     }
 
     /// Packs a draft that should be smaller than one that is packed.
     pub fn pack_smaller(&self, net: &Net<'_>, like: &Candidate, draft: Draft, bound: u64) -> Candidate {
         // Of many blocks there are many such drafts, and a swap is more work.
-        let swaps = (SWAPS.1 / draft.blocks.len().max(1)).max(SWAPS.0);
+        let swaps = (SWAPS_DOWN / draft.blocks.len().max(1)).max(SWAPS);
         self.pack_draft(net, like.cuts.clone(), draft, bound, Some(like), (self.swaps(swaps), 0))
     }
 
@@ -193,7 +197,7 @@ impl<'o> Search<'o> {
             return;
         }
         let again =
-            self.pack_draft(net, best.cuts.clone(), best.draft.clone(), best.bound, None, (self.swaps(SWAPS.2), 0));
+            self.pack_draft(net, best.cuts.clone(), best.draft.clone(), best.bound, None, (self.swaps(SWAPS_KEPT), 0));
         if again.packing.bytes < best.packing.bytes {
             *best = again;
         }
@@ -213,7 +217,7 @@ impl<'o> Search<'o> {
         if rank >= best.rank() {
             return None;
         }
-        let c = self.pack_draft(net, cuts, draft, bound, None, (self.swaps(SWAPS.0), 0));
+        let c = self.pack_draft(net, cuts, draft, bound, None, (self.swaps(SWAPS), 0));
         (c.rank() < best.rank()).then_some(c)
     }
 

@@ -32,9 +32,8 @@ pub(super) struct Segment {
 #[derive(Clone, Debug)]
 pub(super) struct Scratch {
     pub node: usize,
-    /// Which of its places, by which bit of its rows.
+    /// Which of its places.
     pub other: bool,
-    pub mask: u8,
     pub bytes: u64,
     pub lives: Vec<Life>,
 }
@@ -172,7 +171,7 @@ impl Segment {
                         Some(s) => again(&mut s.lives, tick),
                         None => {
                             let (bytes, lives) = (u64::from(need.scratch), vec![(tick, tick)]);
-                            scratch.push(Scratch { node, other, mask, bytes, lives });
+                            scratch.push(Scratch { node, other, bytes, lives });
                         }
                     }
                 }
@@ -252,18 +251,14 @@ impl Segment {
     }
 }
 
-/// A bit of the rows of node `n` that turns when most rings around it are half full: that of the highest bands of its
-/// segment, which the rings of most bytes have, counted in its own rows.
-fn mask(net: &Net<'_>, n: usize, segment: std::ops::Range<usize>) -> u8 {
+/// The bit of a row that says at which of its places the scratch of node `n` is. The lowest of the highest bands of its
+/// segment, counted in its own rows, turns when most rings around it are half full; a lower one than that of its own bands
+/// would never turn.
+pub(super) fn mask(net: &Net<'_>, n: usize, segment: std::ops::Range<usize>) -> u8 {
     let h = |n: usize| u32::from(net.model.nodes[n].out.h.max(1));
     let scaled = |m: usize| u32::from(net.bands[m]) * h(n) / h(m);
-    let most = segment
-        .filter(|&m| u32::from(net.bands[m]) < h(m))
-        .map(scaled)
-        .max()
-        .unwrap_or(1)
-        .clamp(net.bands[n].into(), 128);
-    1 << most.trailing_zeros()
+    let most = segment.filter(|&m| u32::from(net.bands[m]) < h(m)).map(scaled).max().map_or(1, |most| most.max(1));
+    1 << most.trailing_zeros().max(net.bands[n].trailing_zeros()).min(7)
 }
 
 /// Bytes of rows `y0..y1` of a tensor, in the map that its group stands for.

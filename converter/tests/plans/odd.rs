@@ -68,6 +68,23 @@ fn a_reduction_consumes_rows_and_needs_no_map() {
 /// Two rows of a 3×3 convolution read four. In bands of two that begin at odd rows these are four rows that are there, else
 /// six.
 #[test]
+fn bands_of_hundreds_of_rows() {
+    let mut m = model::Model::new(1);
+    let x = m.input(&[1, 300, 4, 3]);
+    let a = m.conv3(x, 4);
+    let b = m.conv3(a, 4);
+    m.output(b);
+    let (_, lowered) = m.lower();
+    let data = inputs(&lowered, 7);
+    let (_, reference) = blob(&lowered, &whole(&lowered));
+    for band in [100, 128, 192, 200, 255] {
+        let (plan, blob) = blob(&lowered, &PlanOptions { bands: Some(vec![band; lowered.nodes.len()]), ..ONE_SEGMENT });
+        assert!(plan.scratch.iter().flatten().count() == 2, "{:?}", plan.scratch);
+        assert_eq!(run(&blob, &data).outputs, run(&reference, &data).outputs);
+    }
+}
+
+#[test]
 fn bands_begin_where_their_readers_like_it() {
     let mut m = model::Model::new(1);
     let x = m.input(&[1, 17, 6, 3]);

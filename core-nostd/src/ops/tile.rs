@@ -66,7 +66,7 @@ fn pad_line(to: &mut [u8], line: Option<&[u8]>, before: usize, zero: u8) -> Opti
 }
 
 /// True if [`produce`] takes scratch.
-pub(super) fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
+fn takes(node: &Node<'_>, r: &ConvRecord) -> bool {
     r.packing == FOURS && node.out.c >= 2 && usize::from(r.kernel_h) <= TAPS && r.shift >= 0
 }
 
